@@ -1,1 +1,19 @@
-""""""
+"""What is hooked into mitmproxy: each hook calls the switchboard, then edits the flow.
+
+Flow of one request: `doors` accepts the connection and asks `entrance` who it is (refused, tunnelled unread,
+or read) -> `reroute` decides in `requestheaders` and edits the request -> `dial` lets one checked and pinned
+address be dialled -> `reroute` cleans the answer -> `witness` counts. `edge` knows what is in flight and
+closes it when a client changes sides. Every hook runs through `chain`, which fails closed.
+
+  chain     dispatches hooks; a fault denies what the hook was about, whatever it was
+  current   the switch of this moment, and waiting for the next one
+  doors     listening sockets (`regular@`, `steered@`) that processes can share, and the connection handler
+  entrance  who may come in, who is tunnelled unread, what protocol is read
+  login     proxy logins
+  reroute   verdict -> request and answer
+  passage   what the hooks of one flow tell each other
+  dial      the last gate before a socket: deny, resolve, check, pin, allow
+  trust     TLS: our own CA towards clients, one trust per world towards servers
+  edge      freeze, close and hold at both ends of a drill
+  witness   counts what happened
+"""

@@ -60,6 +60,7 @@ class Drill(Value):
     owner: str = ""
     started: str
     deadline: str
+    ended: str | None = None
     edge: int
     speed: float | None = None
     users: int | None = None
@@ -100,7 +101,7 @@ def advance(phase: Phase, event: Event) -> Phase:
 def step(document: SwitchDocument, drill_id: str, event: Event) -> SwitchDocument:
     """Return the next epoch's document in which one drill has made one move; raises Conflict."""
     epoch = document.epoch + 1
-    edges = {Event.STOP, Event.ACKNOWLEDGED, Event.FAIL}
+    edges = {Event.STOP, Event.FAIL}
 
     def moved(drill: Drill) -> Drill:
         if drill.id != drill_id:

@@ -7,11 +7,20 @@ what keys mean together (every production host routed, no target that is product
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    model_validator,
+)
 
 from switchboard.authority import DEFAULT_PORTS, Authority, Network, Unclear, parse_authority, to_ascii
 from switchboard.durations import parse_duration
@@ -22,9 +31,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 class Value(BaseModel):
     """A frozen value that refuses unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
 
 
 class Gate(StrEnum):
@@ -105,7 +112,14 @@ def _network(value: Any) -> Any:
         raise ValueError(f"{expected} ({error})") from error
 
 
-def _origin(value: Any) -> Any:
+def _host_or_ipv4(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        return to_ascii(text)
+
+
+def _origin(value: Any, *, name_of: Callable[[str], str] = to_ascii) -> Any:
     if isinstance(value, Origin):
         return value
     expected = "an origin with an optional path like 'https://www.cms.example/profile'"
@@ -120,8 +134,8 @@ def _origin(value: Any) -> Any:
         raise ValueError(f"{expected} (a plain path prefix: no query, escapes or dot segments)")
     try:
         host_text, _, port_text = host_port.partition(":")
-        host = to_ascii(host_text)
-        port = parse_authority(f"{host}:{port_text}", scheme or "http").port if port_text else None
+        host = name_of(host_text)
+        port = parse_authority(f"x:{port_text}", scheme or "http").port if port_text else None
     except Unclear as error:
         raise ValueError(f"{expected} ({error})") from error
     prefix = f"/{path}".rstrip("/") if slash else ""
@@ -131,7 +145,7 @@ def _origin(value: Any) -> Any:
 
 
 def _upstream(value: Any) -> Any:
-    origin = _origin(value)
+    origin = _origin(value, name_of=_host_or_ipv4)  # only where we lead to may be an address
     if origin.scheme is None:
         raise ValueError("a sandbox origin with its scheme like 'http://sandbox-svc:8081/sandbox'")
     return origin
@@ -155,7 +169,11 @@ def parse_listener(text: str, *, modes: tuple[str, ...] = ()) -> Listener:
 
 def _door(value: Any) -> Any:
     modes = ("regular", "steered", "transparent")
-    return value if isinstance(value, Listener) else parse_listener(_text(value, "text"), modes=modes)
+    return (
+        value
+        if isinstance(value, Listener)
+        else parse_listener(_text(value, "a door like 'regular@127.0.0.1:8080'"), modes=modes)
+    )
 
 
 def _place(value: Any) -> Any:
@@ -164,19 +182,20 @@ def _place(value: Any) -> Any:
 
 
 def _seconds(value: Any) -> Any:
-    return (
-        value if isinstance(value, int | float) else parse_duration(_text(value, "a duration like '120ms'"))
-    )
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return parse_duration(_text(value, "a duration like '120ms', '20s', '30m' or '1h30m'"))
 
 
 _as_text = PlainSerializer(str, return_type=str)
 Host = Annotated[HostPattern, BeforeValidator(_host_pattern, json_schema_input_type=str), _as_text]
-Net = Annotated[Network, BeforeValidator(_network, json_schema_input_type=str), _as_text]
+# Plain: pydantic's own network type would refuse a ready value where a file is read strictly as JSON.
+Net = Annotated[Network, PlainValidator(_network, json_schema_input_type=str), _as_text]
 From = Annotated[Origin, BeforeValidator(_origin, json_schema_input_type=str), _as_text]
 To = Annotated[Origin, BeforeValidator(_upstream, json_schema_input_type=str), _as_text]
 Door = Annotated[Listener, BeforeValidator(_door, json_schema_input_type=str), _as_text]
 Place = Annotated[Listener, BeforeValidator(_place, json_schema_input_type=str), _as_text]
-Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str), Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(ge=0)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -229,16 +248,14 @@ class Route(Value):
     @model_validator(mode="after")
     def _h2_over_tls(self) -> Route:
         if self.h2 and self.to.scheme != "https":
-            raise ValueError("'h2: true' only with an https 'to' (HTTP/2 is negotiated in TLS)")
+            raise ValueError("a route whose 'h2: true' goes with an https 'to' (HTTP/2 is negotiated in TLS)")
         return self
 
 
 class Credential(Value):
     """A place where requests carry a production credential, and its twin for the sandbox."""
 
-    place: Literal["header", "cookie", "query", "json", "form", "basic", "websocket", "metadata"] = Field(
-        alias="in"
-    )
+    place: Literal["header", "cookie", "query", "json", "form", "basic", "websocket", "metadata"] = Field(alias="in")
     name: str | None = None
     scheme: str | None = None
     pointer: str | None = None
@@ -280,7 +297,7 @@ class Target(Value):
 
 
 class Listeners(Value):
-    """Where the switchboard listens. `address` is what the DNS shim answers (None: where the query arrived)."""
+    """Where the switchboard listens. `address`: what the DNS shim answers (None: where the query arrived)."""
 
     proxy: tuple[Door, ...] = (Listener(mode="regular", host="127.0.0.1", port=8080),)
     dns: Place = Listener(host="127.0.0.1", port=5353)

@@ -18,7 +18,7 @@ def _speed(value: Any) -> Any:
     return value
 
 
-Speed = Annotated[float, BeforeValidator(_speed, json_schema_input_type=str), Field(gt=0, le=1_000_000)]
+Speed = Annotated[float, BeforeValidator(_speed, json_schema_input_type=float | str), Field(gt=0, le=1_000_000)]
 
 
 class Page(Value):
@@ -60,7 +60,7 @@ class Scenario(Value):
     @model_validator(mode="after")
     def _source_is_complete(self) -> Scenario:
         if self.source == "replay_logs" and self.log_path is None:
-            raise ValueError("'log_path' with 'source: replay_logs'")
+            raise ValueError("complete: 'source: replay_logs' needs 'log_path'")
         if self.source == "synthetic" and self.profile is None:
-            raise ValueError("'profile' with 'source: synthetic'")
+            raise ValueError("complete: 'source: synthetic' needs 'profile'")
         return self

@@ -1,0 +1,60 @@
+"""Proxy logins (RFC 9110 11.7, Basic): another way than an address to be a member of a cohort."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+
+from mitmproxy import http
+
+
+class WrongLogin(Exception):
+    """The request carries proxy credentials that are not those of any user of the estate."""
+
+
+class Logins:
+    """Users of all cohorts with their passwords; remembers who logged in on a CONNECT."""
+
+    def __init__(self, passwords: Mapping[str, str]) -> None:
+        self._passwords = {name: value.encode() for name, value in passwords.items()}
+        self._tunnels: dict[str, str] = {}
+
+    def user_of(self, flow: http.HTTPFlow) -> str | None:
+        """Return the user of a request, None without login; raises WrongLogin."""
+        remembered = self._tunnels.get(flow.client_conn.id)
+        if remembered is not None or not self._passwords:
+            return remembered
+        field = flow.request.headers.get("proxy-authorization")
+        if field is None:
+            return None
+        name, password = _basic(field)
+        known = self._passwords.get(name, b"")
+        if not hmac.compare_digest(known, password) or not known:
+            raise WrongLogin
+        return name
+
+    def remember(self, flow: http.HTTPFlow, user: str | None) -> None:
+        """Keep the user of a CONNECT for the requests inside its tunnel."""
+        if user is not None:
+            self._tunnels[flow.client_conn.id] = user
+
+    def user_behind(self, client_id: str) -> str | None:
+        return self._tunnels.get(client_id)
+
+    def forget(self, client_id: str) -> None:
+        self._tunnels.pop(client_id, None)
+
+
+def _basic(field: str) -> tuple[str, bytes]:
+    scheme, _, value = field.partition(" ")
+    try:
+        if scheme.lower() != "basic":
+            raise WrongLogin
+        name, colon, password = base64.b64decode(value.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError) as error:
+        raise WrongLogin from error
+    if not colon:
+        raise WrongLogin
+    return name.decode("utf-8", "replace"), password

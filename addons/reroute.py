@@ -1,0 +1,276 @@
+"""Verdict -> request and answer. Decides in `requestheaders`: with streaming, `request` runs too late."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import orjson
+from mitmproxy import http
+
+from addons import passage
+from addons.current import Current
+from addons.edge import Edge
+from addons.entrance import NOWHERE
+from addons.login import Logins, WrongLogin
+from addons.passage import Passage
+from addons.witness import Witness
+from switchboard import headers
+from switchboard.authority import Unclear, parse_authority
+from switchboard.estate import Mock
+from switchboard.policy import decide, decide_tunnel
+from switchboard.switch import Switch
+from switchboard.verdict import Ask, Kind, Verdict
+
+Judge = Callable[[Ask, Switch], Verdict]
+
+HOLD_S = 2.0
+_MOST_ANSWERED = 8 * 1024 * 1024  # a refused body larger than this is not read to its end for an answer
+_LOGIN = "proxy login is wrong"
+
+
+class Reroute:
+    """`hold_s`: how long a request waits for the next epoch before it gets a 503."""
+
+    def __init__(
+        self, current: Current, logins: Logins, witness: Witness, edge: Edge, *, hold_s: float = HOLD_S
+    ) -> None:
+        self._current = current
+        self._logins = logins
+        self._witness = witness
+        self._edge = edge
+        self._hold_s = hold_s
+
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Decide whether a tunnel may be opened; what goes through it is asked again, request by request."""
+        user = self._user(flow)
+        if flow.response is not None:
+            return
+        self._logins.remember(flow, user)
+        ask = Ask(
+            client=_client(flow),
+            user=user,
+            method="CONNECT",
+            scheme="https",
+            authorities=(f"{flow.request.host}:{flow.request.port}",),
+            target="/",
+        )
+        verdict = await self._settled(flow, ask, decide_tunnel)
+        if verdict.kind not in (Kind.PASS, Kind.FORWARD):
+            self._refuse(flow, verdict)
+
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.error is not None:
+            return  # mitmproxy shows a request that it has refused by itself
+        user = self._user(flow)
+        if flow.response is not None:
+            return
+        ask = self._ask(flow, user)
+        verdict = await self._settled(flow, ask, _judge(flow))
+        member = self._current.switch.member(ask.client, ask.user)
+        edge = member.drill.edge if member and member.drill else 0
+        found = Passage(ask, verdict, edge, started_at=time.monotonic())
+        passage.note(flow, found)
+        if verdict.kind is Kind.MOCK:
+            await self._mock(flow, found)
+        elif verdict.kind is Kind.FORWARD:
+            self._forward(flow, found)
+        elif verdict.kind is Kind.PASS:
+            self._pass(flow, ask)
+        else:
+            self._refuse(flow, verdict)
+        found.local = flow.response is not None
+        if not found.local:
+            self._edge.depart(flow)
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Frame what was read whole: an HTTP/2 body has no length of its own on HTTP/1 (LEAKS HT-03)."""
+        request = flow.request
+        request.trailers = None
+        if flow.response is None and not request.stream and (request.is_http2 or request.is_http3):
+            size = len(request.raw_content or b"")
+            if size or request.method in ("POST", "PUT", "PATCH"):
+                request.headers["content-length"] = str(size)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Clean a sandbox's answer; one that belongs to a side already left is dropped."""
+        found, response = passage.of(flow), flow.response
+        assert response is not None
+        if found is None or found.local:
+            return
+        if self._edge.is_retiring(flow.client_conn.id) and not flow.request.is_http2:
+            response.headers["connection"] = "close"
+        response.stream = True
+        if not found.forwarded:
+            return
+        switch = self._current.switch
+        member = switch.member(found.ask.client, found.ask.user)
+        if (member.drill.edge if member and member.drill else 0) != found.edge:
+            self._witness.blocked(found.verdict.drill, "answer of a side already left")
+            flow.kill()
+            return
+        origins = switch.worlds[found.verdict.sandbox or ""].origins
+        fields = headers.to_client(response.headers.fields, drill=found.verdict.drill, origins=origins)
+        response.headers = http.Headers(fields)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        if flow.websocket is None:
+            self._edge.land(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        self._edge.land(flow)
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        self._edge.land(flow)
+
+    def client_disconnected(self, client: object) -> None:
+        self._edge.forget(client.id)  # type: ignore[attr-defined]
+
+    def _user(self, flow: http.HTTPFlow) -> str | None:
+        try:
+            return self._logins.user_of(flow)
+        except WrongLogin:
+            self._witness.refused(_LOGIN)
+            flow.response = _refusal(407, _LOGIN, None)
+            flow.response.headers["Proxy-Authenticate"] = 'Basic realm="HMS-ESR"'
+            return None
+
+    def _ask(self, flow: http.HTTPFlow, user: str | None) -> Ask:
+        request, tls = flow.request, flow.client_conn.tls
+        return Ask(
+            client=_client(flow),
+            user=user,
+            method=request.method,
+            scheme="https" if tls or request.scheme == "https" else "http",
+            authorities=_authorities(request),
+            target=request.path,
+            sni=(flow.client_conn.sni or "") if tls else None,
+        )
+
+    async def _settled(self, flow: http.HTTPFlow, ask: Ask, judge: Judge) -> Verdict:
+        """Return the verdict, waiting for the next epoch while it is Hold, at most `hold_s` seconds."""
+        switch = self._current.switch
+        verdict = judge(ask, switch)
+        if verdict.kind is not Kind.HOLD:
+            return verdict
+        self._edge.wait(flow.client_conn.id, 1)
+        try:
+            async with asyncio.timeout(self._hold_s):
+                while True:
+                    switch = await self._current.later_than(switch.epoch)
+                    later = judge(ask, switch)
+                    if later.kind is not Kind.HOLD:
+                        return later
+        except TimeoutError:
+            return verdict
+        finally:
+            self._edge.wait(flow.client_conn.id, -1)
+
+    def _refuse(self, flow: http.HTTPFlow, verdict: Verdict) -> None:
+        self._witness.blocked(verdict.drill, verdict.reason)
+        flow.response = _refusal(verdict.status, verdict.reason, verdict.drill)
+        if int(flow.request.headers.get("content-length", "0") or 0) > _MOST_ANSWERED:
+            flow.kill()
+
+    async def _mock(self, flow: http.HTTPFlow, found: Passage) -> None:
+        mock = found.verdict.mock
+        assert mock is not None
+        flow.response = _refusal(503, "not yet decided", found.verdict.drill)
+        if mock.delay:
+            await asyncio.sleep(mock.delay)
+        flow.response = _mocked(mock, found.verdict)
+
+    def _forward(self, flow: http.HTTPFlow, found: Passage) -> None:
+        request, verdict = flow.request, found.verdict
+        upstream = verdict.upstream
+        assert upstream is not None
+        target, in_query = headers.clean_query(verdict.target)
+        origin = f"{upstream.scheme}://{upstream.authority}".encode() if verdict.listed else None
+        crossed = headers.to_sandbox(
+            request.headers.fields, authority=upstream.authority, drill=verdict.drill, origin=origin
+        )
+        self._witness.removed(verdict.drill, crossed.removed + in_query)
+        request.headers = http.Headers(crossed.fields)
+        request.data.path = target.encode("utf-8", "surrogateescape")
+        request.data.authority = upstream.authority.encode() if upstream.h2 else b""
+        _lead(request, upstream.scheme, upstream.host, upstream.port)
+        request.stream = not request.is_http2 or "content-length" in request.headers
+
+    def _pass(self, flow: http.HTTPFlow, ask: Ask) -> None:
+        request = flow.request
+        # RFC 9110 7.6.1: fields for us as the next hop; the rest goes on as it came.
+        request.headers.pop("proxy-authorization", None)
+        request.headers.pop("proxy-connection", None)
+        if request.data.host == NOWHERE:
+            try:
+                at = parse_authority(ask.authorities[0] if ask.authorities else "", ask.scheme)
+            except Unclear as error:
+                flow.response = _refusal(400, str(error), None)
+                return
+            _lead(request, ask.scheme, at.host, at.port)
+        elif flow.client_conn.tls:
+            request.data.scheme = b"https"
+        request.stream = not request.is_http2 or "content-length" in request.headers
+
+
+def _judge(flow: http.HTTPFlow) -> Judge:
+    """Return the policy with what its answer must also hold against: fields that mean one thing only."""
+    fields = flow.request.headers.fields
+    reason = headers.screen(fields)
+    if reason is None and any(name.lower() == b"service-worker" for name, _ in fields):
+        reason = "service worker scripts stay out of drills"
+
+    def judge(ask: Ask, switch: Switch) -> Verdict:
+        verdict = decide(ask, switch)
+        if reason is None or verdict.kind not in (Kind.FORWARD, Kind.MOCK):
+            return verdict
+        return replace(verdict, kind=Kind.BLOCK, reason=reason, rung=3, status=400, upstream=None, mock=None)
+
+    return judge
+
+
+def _client(flow: http.HTTPFlow) -> str:
+    return flow.client_conn.peername[0]
+
+
+def _authorities(request: http.Request) -> tuple[str, ...]:
+    """Return every identity a request came with, Host (or :authority) first."""
+    found = list(request.headers.get_all("host"))
+    if request.authority:
+        found.append(request.authority)
+    if not found and request.http_version == "HTTP/1.1":
+        return ()  # RFC 9112 3.2: a server answers 400 to HTTP/1.1 without Host
+    if request.data.host and request.data.host != NOWHERE:
+        found.append(f"{request.data.host}:{request.data.port}")
+    return tuple(found)
+
+
+def _lead(request: http.Request, scheme: str, host: str, port: int) -> None:
+    """Set where a request is dialled without touching its Host."""
+    request.data.scheme = scheme.encode()
+    request.data.host = host
+    request.data.port = port
+
+
+def _refusal(status: int, reason: str, drill: str | None) -> http.Response:
+    fields = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Cache-Control": "no-store",
+        "X-HMS-Drill": f'{drill or "none"}; reason="{reason}"'.encode("ascii", "replace").decode(),
+    }
+    if status == 503:
+        fields["Retry-After"] = "1"
+    return http.Response.make(status, f"HMS-ESR: blocked: {reason}\n".encode(), fields)
+
+
+def _mocked(mock: Mock, verdict: Verdict) -> http.Response:
+    fields = {"Cache-Control": "no-store", "X-HMS-Drill": verdict.drill or "sandbox"}
+    body = (mock.text or "").encode()
+    if mock.json_body is not None:
+        body = orjson.dumps(mock.json_body)
+        fields["Content-Type"] = "application/json"
+    elif mock.text is not None:
+        fields["Content-Type"] = "text/plain; charset=utf-8"
+    return http.Response.make(mock.status, body, {**fields, **mock.headers})

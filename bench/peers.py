@@ -1,0 +1,95 @@
+"""The sides of the proxy rows as running processes, each with the round of load that fits it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.child import Child, child, module
+from bench.origin import marker
+from bench.scene import ASKED, ORIGIN, Scene, head, shared_port
+
+_PATH = "/profile/42/coverage?year=2020"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side: what it is called, its processes, and what is sent to it (the fields of `load.Plan`)."""
+
+    name: str
+    children: tuple[Child, ...]
+    port: int
+    head: str
+    marker: str
+    tunnel: str | None = None
+    ca: str | None = None
+
+    def cpu_s(self) -> float:
+        return sum(process.cpu_s() for process in self.children)
+
+
+@contextmanager
+def workers(scene: Scene, name: str, *, count: int = 1) -> Iterator[Side]:
+    """Run workers under the full policy that share one port."""
+    with shared_port() as port, ExitStack() as stack:
+        state = scene.folder / "state"
+        first = {"estate": scene.estate(port), "state": str(state), "policy": True}
+        running = tuple(stack.enter_context(child(module("lean"), first=first)) for _ in range(count))
+        yield _plain(name, running, port)
+
+
+@contextmanager
+def without_policy(scene: Scene, name: str) -> Iterator[Side]:
+    """Run the same lean proxy with no policy; the client asks it for the origin itself."""
+    first = {"estate": scene.estate(0), "state": str(scene.folder / "lean"), "policy": False}
+    with child(module("lean"), first=first) as running:
+        host = f"{ORIGIN}:{scene.http}"
+        asked = head(f"http://{host}/sandbox{_PATH}", host)
+        yield Side(name, (running,), running.ready["port"], asked, marker("dirty").decode())
+
+
+@contextmanager
+def mitmdump(scene: Scene, name: str) -> Iterator[Side]:
+    """Run stock mitmdump with a script that does the same rewrites.
+
+    Its options are the defaults but for the port, the folder, the sandbox's CA, and `connection_strategy`: the
+    default `eager` would dial production's name at CONNECT.
+    """
+    confdir = scene.folder / "mitmdump"
+    confdir.mkdir(exist_ok=True)
+    options = {
+        "confdir": confdir,
+        "ssl_verify_upstream_trusted_ca": scene.sandbox_ca,
+        "connection_strategy": "lazy",
+    }
+    command = [str(Path(sys.executable).parent / "mitmdump"), "-q", "--listen-host", "127.0.0.1", "-p", "0"]
+    for key, value in options.items():
+        command += ["--set", f"{key}={value}"]
+    command += ["-s", str(Path(__file__).parent / "rewrite.py")]
+    with child(command, env={"BENCH_ROUTES": json.dumps(_script_routes(scene))}) as running:
+        yield _plain(name, (running,), running.ready["port"])
+
+
+def over_tls(side: Side, name: str, *, ca: Path) -> Side:
+    """Return the same processes asked through CONNECT and TLS; `ca` signs what the client sees."""
+    return Side(name, side.children, side.port, head(_PATH), side.marker, tunnel=ASKED, ca=str(ca))
+
+
+def _plain(name: str, running: tuple[Child, ...], port: int) -> Side:
+    return Side(name, running, port, head(f"http://{ASKED}{_PATH}"), marker("clean").decode())
+
+
+def _script_routes(scene: Scene) -> list[list[list[str]]]:
+    """Return the estate's routes of the host that is asked for, as the script takes them.
+
+    The script dials by name and cannot be given a resolver; the origin's certificate holds its address too.
+    """
+    found = []
+    for scheme, port in (("http", scene.http), ("https", scene.tls)):
+        for prefix, to in (("/profile", "/sandbox/profile"), ("/plans", "/sandbox/all-plans"), ("", "/sandbox")):
+            found.append([[scheme, ASKED, prefix], [scheme, ORIGIN, str(port), to]])
+    return found

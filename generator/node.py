@@ -1,0 +1,212 @@
+"""The generator as a node: it follows the switch, plays what runs, and hands its figures to the store.
+
+A drill is played exactly while it is running. An epoch is acknowledged after every drill that it no longer runs has
+fallen silent here, so that `draining` acknowledged means that not one more request will come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from generator.run import play
+from generator.wire import Resolve, resolve
+from switchboard.drill import Drill, Phase, SwitchDocument
+from switchboard.errors import EsrError, NotFound, Unavailable
+from switchboard.estate import Estate
+from switchboard.node import NodeState
+from switchboard.scenario import Scenario
+from switchboard.scorecard import Recorder
+from switchboard.store import Store
+from switchboard.switch import Switch, compile_switch
+
+logger = logging.getLogger(__name__)
+
+BEAT_S = 1.0
+FLUSH_S = 0.5
+
+Scenarios = Callable[[], Mapping[str, Scenario]]
+
+
+@dataclass(slots=True)
+class _Play:
+    """A drill being played here, and how far it had come before (seconds) when it was last taken up."""
+
+    task: asyncio.Task[None]
+    began: float
+    before_s: float
+
+
+@dataclass(slots=True)
+class _Node:
+    node_id: str
+    estate: Estate
+    store: Store
+    scenarios: Scenarios
+    base: Path
+    switch: Switch
+    tasks: asyncio.TaskGroup
+    resolve: Resolve
+    plays: dict[str, _Play] = field(default_factory=dict)
+    played_s: dict[str, float] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
+    recorders: list[tuple[str, Recorder]] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+    flushing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def follow(self) -> None:
+        async for document in self.store.watch_switch(after=self.switch.epoch):
+            await self.apply(document)
+
+    async def apply(self, document: SwitchDocument) -> None:
+        """Make a document current: silence what no longer runs, acknowledge, start what runs now."""
+        try:
+            switch = compile_switch(self.estate, document)
+        except ValueError as error:
+            # Not applied, so not acknowledged: a drill that this node cannot carry out does not start.
+            self.notes["switch"] = str(error)
+            return
+        self.notes.pop("switch", None)
+        self.switch = switch
+        running = {drill.id: drill for drill in document.drills if drill.phase is Phase.RUNNING}
+        await self.silence([drill_id for drill_id in self.plays if drill_id not in running])
+        self._forget({drill.id for drill in document.drills if not drill.is_over})
+        await self.tell()
+        for drill in running.values():
+            if drill.scenario is not None and drill.id not in self.plays and drill.id not in self.finished:
+                self._take_up(drill)
+
+    def take_over(self, document: SwitchDocument) -> None:
+        """Go on where a generator before this one must have come to in the drills that run already."""
+        for drill in document.drills:
+            if drill.phase is Phase.RUNNING:
+                self.played_s[drill.id] = max(time.time() - datetime.fromisoformat(drill.started).timestamp(), 0.0)
+
+    async def silence(self, drill_ids: list[str]) -> None:
+        """Stop playing these drills; returns when nothing of them is on the way any more."""
+        if not drill_ids:
+            return
+        for drill_id in drill_ids:
+            one = self.plays[drill_id]
+            one.task.cancel()
+            self.played_s[drill_id] = one.before_s + time.monotonic() - one.began
+        await asyncio.wait([self.plays[drill_id].task for drill_id in drill_ids])
+        for drill_id in drill_ids:
+            del self.plays[drill_id]  # only now: until then its last figures may still come
+        await self.flush()
+
+    def _forget(self, alive: set[str]) -> None:
+        self.finished &= alive
+        for memory in (self.played_s, self.notes):
+            for drill_id in memory.keys() - alive:
+                del memory[drill_id]
+
+    def _take_up(self, drill: Drill) -> None:
+        recorder = Recorder(f"{self.node_id}.{uuid.uuid4().hex[:12]}")
+        self.recorders.append((drill.id, recorder))
+        before_s = self.played_s.get(drill.id, 0.0)
+        task = self.tasks.create_task(self._play(drill, recorder, before_s))
+        self.plays[drill.id] = _Play(task, time.monotonic(), before_s)
+
+    async def _play(self, drill: Drill, recorder: Recorder, before_s: float) -> None:
+        try:
+            scenario = self.scenarios().get(drill.scenario or "")
+            if scenario is None:
+                raise NotFound(f"scenario {drill.scenario!r} is not there")
+            await play(
+                drill,
+                scenario,
+                switch=lambda: self.switch,
+                recorder=recorder,
+                base=self.base,
+                played_s=before_s,
+                resolve=self.resolve,
+            )
+        except EsrError as error:
+            self._failed(drill, str(error))
+        except Exception as error:  # one drill's failure must not silence the others
+            logger.exception("drill %s: playing %s failed", drill.id, drill.scenario)
+            self._failed(drill, f"{type(error).__name__}: {error}")
+        self.finished.add(drill.id)
+
+    def _failed(self, drill: Drill, why: str) -> None:
+        logger.error("drill %s: %s", drill.id, why)
+        self.notes[drill.id] = f"drill {drill.id}: {why}"
+
+    async def tell(self) -> None:
+        """Say which epoch is applied; silent while the store is away."""
+        state = NodeState(
+            id=self.node_id,
+            role="generator",
+            epoch=self.switch.epoch,
+            ready="switch" not in self.notes,
+            seen=time.time(),
+            note="; ".join(self.notes.values()),
+        )
+        try:
+            await self.store.acknowledge(state)
+        except Unavailable:
+            logger.warning("store is away; epoch %d is applied and will be acknowledged", self.switch.epoch)
+
+    async def beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            await self.tell()
+
+    async def keep_flushing(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Hand over what was counted; what the store does not confirm is offered again, unchanged."""
+        async with self.flushing:
+            try:
+                for drill_id, recorder in self.recorders:
+                    while (delta := recorder.take()) is not None:
+                        await self.store.add_score(drill_id, delta)
+                        recorder.confirm(delta.sequence)
+            except Unavailable:
+                logger.warning("store is away; figures are kept and sent later")
+                return
+            self.recorders = [pair for pair in self.recorders if pair[0] in self.plays or pair[1].take() is not None]
+
+
+async def serve(
+    estate: Estate,
+    *,
+    store: Store,
+    node_id: str,
+    scenarios: Scenarios,
+    base: Path,
+    stop: asyncio.Event,
+    resolve: Resolve = resolve,
+) -> None:
+    """Run the generator as a node until `stop` is set.
+
+    `scenarios` returns the scenarios known now, by id; `base` is the folder that their relative paths start from.
+    Raises Unavailable where the switch cannot be loaded at the start, and later for nothing.
+    """
+    document = await store.read_switch() or SwitchDocument()
+    async with asyncio.TaskGroup() as tasks:
+        nothing = compile_switch(estate, SwitchDocument())
+        node = _Node(node_id, estate, store, scenarios, base, nothing, tasks, resolve)
+        node.take_over(document)
+        await node.apply(document)
+        loops = [tasks.create_task(loop()) for loop in (node.follow, node.beat, node.keep_flushing)]
+        await stop.wait()
+        for loop in loops:
+            loop.cancel()
+        await asyncio.wait(loops)
+        await node.silence(list(node.plays))
+    await node.flush()
+    try:
+        await store.goodbye(node_id)
+    except Unavailable:
+        logger.warning("store is away; the node could not say goodbye")

@@ -1,0 +1,260 @@
+"""Redis: the switch, the nodes, the score, the tokens. The only importer of `redis`.
+
+Every call is bounded (1 s to connect, 2 s to answer) and raises `Unavailable` when Redis cannot be used.
+Every call may be repeated after a lost answer, so that one retry for a connection that died in the pool
+does no harm.
+
+Keys: `esr:switch` the document; `esr:node` the ids of registered nodes, `esr:node:{id}` what each says;
+`esr:score:{drill}:sequences|counters|users|wait|pacing`; `esr:token:{sha256}`.
+Channels `esr:switch` and `esr:node` are hints: whoever listens also polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from itertools import chain
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from switchboard import store_scripts
+from switchboard.drill import SwitchDocument
+from switchboard.errors import BadInput, Conflict, Unavailable
+from switchboard.node import NodeState
+from switchboard.scorecard import ScoreDelta, ScoreTotals, merge
+
+SWITCH = "esr:switch"
+NODES = "esr:node"
+CONNECT_TIMEOUT_S = 1.0
+CALL_TIMEOUT_S = 2.0
+KEEP_SCORE_S = 30 * 86_400
+_SCORE_PARTS = ("sequences", "counters", "users", "wait", "pacing")
+
+
+class Store:
+    """What is shared between admin and nodes. Get one with `Store.open(url)`."""
+
+    def __init__(self, client: Redis, place: str) -> None:
+        self._client = client
+        self._place = place
+        self._write_switch = client.register_script(store_scripts.WRITE_SWITCH)
+        self._restore_switch = client.register_script(store_scripts.RESTORE_SWITCH)
+        self._add_score = client.register_script(store_scripts.ADD_SCORE)
+
+    @staticmethod
+    @asynccontextmanager
+    async def open(url: str) -> AsyncIterator[Store]:
+        """Yield a store at `redis://`, `rediss://` or `unix://`; does not fail when Redis is away."""
+        try:
+            client = Redis.from_url(
+                url,
+                socket_connect_timeout=CONNECT_TIMEOUT_S,
+                socket_timeout=CALL_TIMEOUT_S,
+                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+                encoding_errors="backslashreplace",  # names from outside may hold lone surrogates
+            )
+        except (ValueError, TypeError) as error:
+            raise BadInput(
+                f"redis: {_without_password(url)!r} is not a Redis URL like 'redis://127.0.0.1:6379/0' "
+                f"or 'unix:///run/redis.sock' ({error})"
+            ) from error
+        try:
+            yield Store(client, _without_password(url))
+        finally:
+            await client.aclose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            raise Unavailable(
+                f"Redis at {self._place} cannot be used ({str(error) or type(error).__name__}): "
+                "see that it runs, or give its URL with --redis",
+                code="redis_unavailable",
+            ) from error
+
+    async def ping(self) -> None:
+        """Return when Redis answers; raises Unavailable."""
+        with self._translated():
+            await self._client.ping()
+
+    # -- switch
+
+    async def read_switch(self) -> SwitchDocument | None:
+        """Return the stored document, None when there is none; Unavailable also for an unreadable one."""
+        with self._translated():
+            text = await self._client.get(SWITCH)
+        if text is None:
+            return None
+        try:
+            return SwitchDocument.model_validate_json(text)
+        except ValidationError as error:
+            raise Unavailable(
+                f"what Redis at {self._place} holds in '{SWITCH}' is not a document of this version: {error}",
+                code="switch_unreadable",
+            ) from error
+
+    async def write_switch(self, document: SwitchDocument) -> None:
+        """Store a document that follows the last one; Conflict (`epoch_moved`) when another came first."""
+        with self._translated():
+            written, epoch = await self._write_switch(
+                keys=[SWITCH], args=[document.model_dump_json(), document.epoch - 1, SWITCH]
+            )
+        if not written:
+            raise Conflict(
+                f"the switch is at epoch {epoch}, not at {document.epoch - 1}: "
+                "somebody changed it meanwhile; look at the state and try again",
+                code="epoch_moved",
+            )
+
+    async def restore_switch(self, document: SwitchDocument) -> bool:
+        """Put a document back that Redis lost; False when Redis holds one that is as new."""
+        with self._translated():
+            return bool(
+                await self._restore_switch(keys=[SWITCH], args=[document.model_dump_json(), document.epoch, SWITCH])
+            )
+
+    async def watch_switch(self, *, after: int = -1, poll_s: float = 0.25) -> AsyncIterator[SwitchDocument]:
+        """Yield every document whose epoch is higher than the last one's (first: than `after`).
+
+        Outages, a missing document and a lower one yield nothing: whoever listens keeps what it had.
+        """
+        async with aclosing(self._hints(SWITCH, poll_s)) as hints:
+            async for _ in hints:
+                try:
+                    document = await self.read_switch()
+                except Unavailable:
+                    continue
+                if document is not None and document.epoch > after:
+                    after = document.epoch
+                    yield document
+
+    # -- nodes
+
+    async def acknowledge(self, node: NodeState) -> None:
+        """Register a node or renew what it says of itself; it stays until `goodbye`."""
+        with self._translated():
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.set(f"{NODES}:{node.id}", node.model_dump_json())
+                pipe.sadd(NODES, node.id)
+                pipe.publish(NODES, node.id)
+                await pipe.execute()
+
+    async def goodbye(self, node_id: str) -> None:
+        """Take a node off the register; unknown ids are fine."""
+        with self._translated():
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.delete(f"{NODES}:{node_id}")
+                pipe.srem(NODES, node_id)
+                pipe.publish(NODES, node_id)
+                await pipe.execute()
+
+    async def nodes(self) -> tuple[NodeState, ...]:
+        """Return every registered node, sorted by id; raises Unavailable."""
+        with self._translated():
+            ids = sorted(_text(one) for one in await self._client.smembers(NODES))
+            texts = await self._client.mget([f"{NODES}:{one}" for one in ids]) if ids else []
+        try:
+            return tuple(NodeState.model_validate_json(text) for text in texts if text is not None)
+        except ValidationError as error:
+            raise Unavailable(
+                f"what Redis at {self._place} holds in '{NODES}:*' is not of this version: {error}",
+                code="node_unreadable",
+            ) from error
+
+    async def watch_nodes(self, *, poll_s: float = 0.25) -> AsyncIterator[tuple[NodeState, ...]]:
+        """Yield the registered nodes now and whenever one of them changes; outages yield nothing."""
+        last: tuple[NodeState, ...] | None = None
+        async with aclosing(self._hints(NODES, poll_s)) as hints:
+            async for _ in hints:
+                try:
+                    nodes = await self.nodes()
+                except Unavailable:
+                    continue
+                if nodes != last:
+                    last = nodes
+                    yield nodes
+
+    async def _hints(self, channel: str, poll_s: float) -> AsyncGenerator[None, None]:
+        """Yield once at the start, then after each message on the channel, and at least every `poll_s`."""
+        while True:
+            try:
+                async with self._client.pubsub(ignore_subscribe_messages=True) as listener:
+                    await listener.subscribe(channel)
+                    yield
+                    while True:
+                        await listener.get_message(timeout=poll_s)
+                        yield
+            except (RedisError, OSError):
+                await asyncio.sleep(poll_s)  # polling goes on while the channel is away
+                yield
+
+    # -- score
+
+    async def add_score(self, drill_id: str, delta: ScoreDelta) -> bool:
+        """Count a delta once; False when its (writer, sequence) was counted before. Raises Unavailable."""
+        head: list[str | bytes | int] = [
+            delta.writer,
+            delta.sequence,
+            delta.wait,
+            delta.pacing,
+            KEEP_SCORE_S,
+            len(delta.counters),
+        ]
+        counters: Iterable[str | int] = chain.from_iterable(delta.counters.items())
+        with self._translated():
+            return bool(
+                await self._add_score(
+                    keys=[_score_key(drill_id, part) for part in _SCORE_PARTS],
+                    args=[*head, *counters, *delta.users],
+                )
+            )
+
+    async def read_score(self, drill_id: str) -> ScoreTotals:
+        """Return the sum over all writers, zeros for a drill that nobody counted for; raises Unavailable."""
+        with self._translated():
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.hgetall(_score_key(drill_id, "counters"))
+                pipe.scard(_score_key(drill_id, "users"))
+                pipe.hvals(_score_key(drill_id, "wait"))
+                pipe.hvals(_score_key(drill_id, "pacing"))
+                counters, users, wait, pacing = await pipe.execute()
+        return ScoreTotals(
+            counters={_text(name): int(value) for name, value in counters.items()},
+            users=users,
+            wait=merge(wait),
+            pacing=merge(pacing),
+        )
+
+    # -- tokens
+
+    async def put_token(self, digest: str, *, ttl_s: int) -> None:
+        """Make a token (its SHA-256 in hex) known to every admin for `ttl_s`; whoever issued it renews it."""
+        with self._translated():
+            await self._client.set(f"esr:token:{digest}", "admin", ex=ttl_s)
+
+    async def has_token(self, digest: str) -> bool:
+        """Tell whether some admin vouches for the token with this SHA-256; raises Unavailable."""
+        with self._translated():
+            return bool(await self._client.exists(f"esr:token:{digest}"))
+
+
+def _score_key(drill_id: str, part: str) -> str:
+    return f"esr:score:{drill_id}:{part}"
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

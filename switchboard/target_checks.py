@@ -1,0 +1,116 @@
+"""What keys of one target mean together: every production host answered for, no route back into production."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from switchboard.authority import Unclear
+from switchboard.estate import Credential, Estate, HostPattern, Listener, Origin, Route, Target
+from switchboard.overlap import collide, find_network, listener_places, production_place
+from switchboard.switch import parse_address
+from switchboard.world import mock_key
+from switchboard.yaml_lines import Finding, Loc, shorten
+
+# RFC 9110 5.6.2 token; also what a cookie may be called (RFC 6265 4.1.1).
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAMED = frozenset({"header", "cookie", "query", "form", "metadata"})
+_POINTED = frozenset({"json", "websocket"})
+
+
+def target_findings(estate: Estate, name: str) -> Iterator[Finding]:
+    """Yield everything that is wrong with one target of an estate whose keys are sound one by one."""
+    target = estate.targets[name]
+    place: Loc = ("targets", name)
+    yield from _left_open(estate, target, place)
+    yield from _routes(estate, target, place)
+    yield from _exceptions(estate, target, place)
+    yield from _mocks(target, place)
+    for index, credential in enumerate(target.credentials):
+        yield from _credential(credential, (*place, "credentials", index))
+
+
+def _left_open(estate: Estate, target: Target, place: Loc) -> Iterator[Finding]:
+    named = {route.origin.host for route in target.routes}
+    for mock in target.mocks:
+        try:
+            named.add(mock_key(mock)[1][1])
+        except Unclear:
+            continue  # reported by _mocks
+    for host in estate.production.hosts:
+        if not (host.name in named and not host.wildcard) and not any(_covers(block, host) for block in target.block):
+            remedy = "list it in 'block'" if host.wildcard else "route it, mock it or list it in 'block'"
+            yield Finding(place, repr(str(host)), f"covered by this target: {remedy}")
+
+
+def _covers(wide: HostPattern, narrow: HostPattern) -> bool:
+    if narrow.wildcard:
+        return wide.wildcard and (wide.name == narrow.name or wide.matches(narrow.name))
+    return wide.matches(narrow.name)
+
+
+def _routes(estate: Estate, target: Target, place: Loc) -> Iterator[Finding]:
+    seen: dict[tuple[str, int, str, str], Origin] = {}
+    for index, route in enumerate(target.routes):
+        loc: Loc = (*place, "routes", index)
+        yield from _destination(estate, target, (*loc, "to"), route=route)
+        keys = [(scheme, port, route.origin.host, route.origin.prefix) for scheme, port in route.origin.ports]
+        if earlier := next((seen[key] for key in keys if key in seen), None):
+            expected = f"used once: the route from {str(earlier)!r} covers it already"
+            yield Finding((*loc, "from"), repr(str(route.origin)), expected)
+        seen |= dict.fromkeys(keys, route.origin)
+
+
+def _destination(estate: Estate, target: Target, loc: Loc, *, route: Route) -> Iterator[Finding]:
+    to, shown = route.to, repr(str(route.to))
+    port = to.ports[0][1]
+    if pattern := next((p for p in estate.production.hosts if p.matches(to.host)), None):
+        yield Finding(loc, shown, f"a sandbox: production.hosts lists {str(pattern)!r}")
+    address = parse_address(to.host)
+    if reason := production_place(estate, address, port):
+        yield Finding(loc, shown, f"a sandbox: it is {reason}")
+    elif address is not None:
+        there = Listener(host=str(address), port=port)
+        if any(collide(there, listener) for _, listener in listener_places(estate)):
+            yield Finding(loc, shown, "a sandbox: it is our own listener")
+        if target.networks and find_network(target.networks, address) is None:
+            yield Finding(loc, shown, "within this target's 'networks'")
+    if to.scheme == "https" and target.ca is None:
+        yield Finding(loc, shown, "trusted: an https 'to' needs the target's 'ca', the only trust for TLS to it")
+
+
+def _exceptions(estate: Estate, target: Target, place: Loc) -> Iterator[Finding]:
+    for index, allowed in enumerate(target.allow):
+        if any(_covers(pattern, allowed) for pattern in estate.production.hosts):
+            expected = "outside production: route it, mock it or list it in 'block'"
+            yield Finding((*place, "allow", index), repr(str(allowed)), expected)
+
+
+def _mocks(target: Target, place: Loc) -> Iterator[Finding]:
+    for index, mock in enumerate(target.mocks):
+        loc: Loc = (*place, "mocks", index)
+        try:
+            mock_key(mock)
+        except Unclear as error:
+            expected = f"a method and a URL with one host, '*' only in its path ({error})"
+            yield Finding((*loc, "match"), shorten(mock.match), expected)
+        if mock.json_body is not None and mock.text is not None:
+            yield Finding((*loc, "text"), shorten(mock.text), "possible beside 'json': a mock has one body")
+
+
+def _credential(credential: Credential, loc: Loc) -> Iterator[Finding]:
+    kind, name, pointer = credential.place, credential.name, credential.pointer
+    if kind in _NAMED and name is None:
+        yield Finding((*loc, "name"), "nothing", f"enough: a credential in a {kind} needs its 'name'")
+    if kind in _POINTED and pointer is None:
+        yield Finding((*loc, "pointer"), "nothing", f"enough: a credential in {kind} needs its 'pointer'")
+    if name is not None and kind not in _NAMED:
+        yield Finding((*loc, "name"), shorten(name), f"used by a credential in {kind}")
+    elif name is not None and kind != "query" and kind != "form" and not _TOKEN.fullmatch(name):
+        yield Finding((*loc, "name"), shorten(name), f"the name of a {kind}")
+    if pointer is not None and kind not in _POINTED:
+        yield Finding((*loc, "pointer"), shorten(pointer), f"used by a credential in a {kind}")
+    elif pointer is not None and not pointer.startswith("/"):
+        yield Finding((*loc, "pointer"), shorten(pointer), "a JSON pointer like '/auth/token'")
+    if credential.scheme is not None and kind not in ("header", "metadata"):
+        yield Finding((*loc, "scheme"), shorten(credential.scheme), "used outside header and metadata")

@@ -1,0 +1,156 @@
+"""A target compiled for fast decisions: routes as dictionaries and prefix tables, mocks by host."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from switchboard import pathname
+from switchboard.authority import parse_authority
+from switchboard.estate import HostPattern, Mock, Route, Target
+from switchboard.verdict import Upstream
+
+Key = tuple[str, str, int]  # scheme, host, port
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Host patterns for lookup without a scan over exact names."""
+
+    exact: frozenset[str]
+    suffixes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, patterns: tuple[HostPattern, ...]) -> Hosts:
+        return cls(
+            exact=frozenset(p.name for p in patterns if not p.wildcard),
+            suffixes=tuple("." + p.name for p in patterns if p.wildcard),
+        )
+
+    def __contains__(self, host: object) -> bool:
+        return host in self.exact or (bool(self.suffixes) and str(host).endswith(self.suffixes))
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One route, compiled: decoded prefix, where it leads, which methods it takes (None: all)."""
+
+    prefix: pathname.Segments
+    upstream: Upstream
+    to_prefix: str
+    methods: frozenset[str] | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The lanes of one production origin, longest prefix first. `strict`: some prefix matters here."""
+
+    lanes: tuple[Lane, ...]
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MockRule:
+    method: str
+    key: Key
+    path: re.Pattern[str]
+    whole_target: bool
+    mock: Mock
+
+    def matches(self, method: str, target: str) -> bool:
+        if self.method not in ("*", method):
+            return False
+        text = target if self.whole_target else pathname.split_target(target)[0]
+        return self.path.fullmatch(unquote(text)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A sandbox as decisions need it."""
+
+    name: str
+    tables: dict[Key, Table]
+    mocks: dict[Key, tuple[MockRule, ...]]
+    block: Hosts
+    allow: Hosts
+    allow_unlisted: bool
+    places: dict[tuple[str, int], Upstream]
+    origins: dict[bytes, bytes]
+
+
+def _lane(route: Route) -> Lane:
+    to = route.to
+    assert to.scheme is not None
+    return Lane(
+        prefix=pathname.prefix_segments(route.origin.prefix),
+        upstream=Upstream(to.scheme, to.host, to.ports[0][1], h2=route.h2),
+        to_prefix=to.prefix,
+        methods=frozenset(route.methods) if route.methods is not None else None,
+        name=route.name or str(route.origin),
+    )
+
+
+def _tables(routes: tuple[Route, ...]) -> dict[Key, Table]:
+    lanes: dict[Key, list[Lane]] = {}
+    for route in routes:
+        for scheme, port in route.origin.ports:
+            lanes.setdefault((scheme, route.origin.host, port), []).append(_lane(route))
+    return {
+        key: Table(
+            lanes=tuple(sorted(found, key=lambda lane: len(lane.prefix), reverse=True)),
+            strict=any(lane.prefix or lane.to_prefix for lane in found),
+        )
+        for key, found in lanes.items()
+    }
+
+
+def mock_key(mock: Mock) -> tuple[str, Key, str]:
+    """Return method, (scheme, host, port) and path pattern of a mock's `match`; raises Unclear."""
+    method, _, url = mock.match.partition(" ")
+    scheme, _, rest = url.partition("://")
+    authority_text, slash, path = rest.partition("/")
+    authority = parse_authority(authority_text, scheme)
+    return method, (scheme, authority.host, authority.port), slash + path
+
+
+def _mocks(mocks: tuple[Mock, ...]) -> dict[Key, tuple[MockRule, ...]]:
+    found: dict[Key, list[MockRule]] = {}
+    for mock in mocks:
+        method, key, path = mock_key(mock)
+        pattern = re.compile(".*".join(map(re.escape, path.split("*"))), re.DOTALL)
+        found.setdefault(key, []).append(MockRule(method, key, pattern, "?" in path, mock))
+    return {key: tuple(rules) for key, rules in found.items()}
+
+
+def _places(tables: dict[Key, Table]) -> dict[tuple[str, int], Upstream]:
+    return {
+        (lane.upstream.host, lane.upstream.port): lane.upstream for table in tables.values() for lane in table.lanes
+    }
+
+
+def _origins(routes: tuple[Route, ...]) -> dict[bytes, bytes]:
+    """Return sandbox URL prefixes -> the production URL prefix that leads there, longest first."""
+    found: dict[bytes, bytes] = {}
+    for route in routes:
+        to, origin = route.to, route.origin
+        scheme, port = origin.ports[-1]
+        shown = f"{scheme}://{origin.host}" + ("" if origin.port is None else f":{port}")
+        found.setdefault(str(to).encode(), f"{shown}{origin.prefix}".encode())
+    return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
+
+
+def compile_world(name: str, target: Target) -> World:
+    """Compile one target: `places` are what a drill may dial, `origins` lead back from sandbox URLs."""
+    tables = _tables(target.routes)
+    return World(
+        name=name,
+        tables=tables,
+        mocks=_mocks(target.mocks),
+        block=Hosts.of(target.block),
+        allow=Hosts.of(target.allow),
+        allow_unlisted=target.unlisted == "allow",
+        places=_places(tables),
+        origins=_origins(target.routes),
+    )
