@@ -8,9 +8,12 @@ the chain and is counted. `deny` must not need anything but the hook's own argum
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import fields
+from functools import lru_cache
 from typing import Any, Protocol
 
 from mitmproxy import connection, hooks, http, tls
@@ -47,18 +50,41 @@ class Chain:
 
     async def run(self, hook: commands.StartHook, handler: Severable) -> None:
         """Run one hook through all addons; on a fault deny, count, and stop."""
-        (data,) = hook.args()
-        for call in self.hooks.get(hook.name, ()):
-            try:
+        rest = self.start(hook, handler)
+        if rest is not None:
+            await rest
+
+    def start(self, hook: commands.StartHook, handler: Severable) -> Coroutine[Any, Any, None] | None:
+        """Run one hook as `run` does until an addon has to wait; return what is left, None when it is through."""
+        data = _subject(hook)
+        calls = iter(self.hooks.get(hook.name, ()))
+        try:
+            for call in calls:
                 result = call(data)
-                if inspect.isawaitable(result):
+                if result is not None and inspect.isawaitable(result):
+                    return self._finish(result, calls, hook=hook, handler=handler)
+        except BaseException as fault:
+            self._failed(hook.name, data, handler=handler, fault=fault)
+        return None
+
+    async def _finish(
+        self, waiting: Awaitable[Any], calls: Iterator[Hook], *, hook: commands.StartHook, handler: Severable
+    ) -> None:
+        data = _subject(hook)
+        try:
+            await waiting
+            for call in calls:
+                result = call(data)
+                if result is not None and inspect.isawaitable(result):
                     await result
-            except BaseException as fault:
-                deny(hook.name, data, handler)
-                self._tell(hook.name, fault)
-                if not isinstance(fault, Exception):
-                    raise  # a cancelled task stays cancelled; what it was about is denied already
-                return
+        except BaseException as fault:
+            self._failed(hook.name, data, handler=handler, fault=fault)
+
+    def _failed(self, name: str, data: Any, *, handler: Severable, fault: BaseException) -> None:
+        deny(name, data, handler)
+        self._tell(name, fault)
+        if _must_go_on(name, fault):
+            raise fault  # what it was about is denied already
 
     def _tell(self, name: str, fault: BaseException) -> None:
         try:
@@ -67,6 +93,29 @@ class Chain:
             logger.error("hook %s failed closed: %s", name, type(fault).__name__)
         except Exception:  # telling may fail too (a full disk); the denial above stands by itself
             logging.lastResort = None
+
+
+def _must_go_on(name: str, fault: BaseException) -> bool:
+    """Return whether a fault ends more than its hook: the process, or a task that someone has cancelled.
+
+    Every other hook has to complete, or the client is left hanging: a flow that waits for it gets no answer. A
+    dial cut by an edge completes too; it is denied, and whoever waits for it gets an answer with headers.
+    """
+    if isinstance(fault, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return name != "server_connect" and task is not None and task.cancelling() > 0
+    return isinstance(fault, KeyboardInterrupt | SystemExit)
+
+
+def _subject(hook: commands.StartHook) -> Any:
+    """Return what a hook is about: the one field that every hook has."""
+    return getattr(hook, _subject_name(hook.__class__))
+
+
+@lru_cache
+def _subject_name(kind: Any) -> str:
+    (field,) = fields(kind)
+    return field.name
 
 
 def deny(name: str, data: Any, handler: Severable) -> None:

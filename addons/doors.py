@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import collections
 import socket
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import ClassVar, cast
 
 from mitmproxy import options
 from mitmproxy.connection import Server
@@ -18,6 +19,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 
 from addons.chain import Chain
+from addons.prompt import Prompt, Rest
 from switchboard.errors import Unavailable
 from switchboard.estate import Listener
 
@@ -61,11 +63,20 @@ class Handler(server.LiveConnectionHandler):
         # One upstream connection per HTTP/2 stream towards HTTP/1 servers: five would starve a page with streams.
         self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(_MOST_UPSTREAM))
         context: Context = self.layer.context
-        self.layer = Steered(context) if isinstance(mode, SteeredMode) else modes.HttpProxy(context)
+        top = Steered(context) if isinstance(mode, SteeredMode) else modes.HttpProxy(context)
+        self.layer = self._prompt = Prompt(top, self._start)  # type: ignore[assignment]
+
+    def _start(self, hook: commands.StartHook) -> Rest | None:
+        try:
+            return self._chain.start(hook, self)
+        except BaseException:  # raised out of the middle of an event: nothing of this connection can go on
+            self.sever()
+            raise
 
     async def handle_hook(self, hook: commands.StartHook) -> None:
+        begun = self._prompt.begun.pop(hook, None)
         with self.timeout_watchdog.disarm():
-            await self._chain.run(hook, self)
+            await (begun if begun is not None else self._chain.run(hook, self))
 
     def sever(self) -> None:
         """End the connection and its upstream connections at once; what is unsent is thrown away.
@@ -95,7 +106,12 @@ class Handler(server.LiveConnectionHandler):
                 io.handler.cancel("cut at an edge")
 
     def log(self, message: str, level: int = 0, exc_info: object = None) -> None:
-        """Say nothing: mitmproxy's lines quote URLs and raw requests (LEAKS DT-02)."""
+        """Say nothing: mitmproxy's lines quote URLs and raw requests (LEAKS DT-02).
+
+        A line with an exception is how mitmproxy gives up on a connection, which then hangs (LEAKS PX-13): end it.
+        """
+        if exc_info:
+            self.sever()
 
 
 class Doors:
@@ -103,7 +119,7 @@ class Doors:
 
     def __init__(self, *, chain: Chain, opts: options.Options) -> None:
         self._chain = chain
-        self._options = opts
+        self._options = _settled(opts)
         self._servers: list[asyncio.Server] = []
         self.handlers: dict[str, Handler] = {}
 
@@ -143,6 +159,11 @@ class Doors:
             await asyncio.sleep(0.01)
         for handler in list(self.handlers.values()):
             handler.sever()
+
+
+def _settled(opts: options.Options) -> options.Options:
+    """Return the values as plain attributes: mitmproxy's own copies and checks a value each time it is read."""
+    return cast(options.Options, SimpleNamespace(**{name: getattr(opts, name) for name in opts.keys()}))  # noqa: SIM118
 
 
 def bind(listener: Listener) -> socket.socket:

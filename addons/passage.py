@@ -1,4 +1,4 @@
-"""What the hooks of one flow tell each other: the verdict, its epoch, and when the request came."""
+"""What the hooks of one flow tell each other: the verdict, and when the request came."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ class Passage:
 
     ask: Ask
     verdict: Verdict
-    edge: int
     started_at: float
     local: bool = False
     counted: bool = False

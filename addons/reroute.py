@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import orjson
@@ -25,6 +25,7 @@ from switchboard.switch import Switch
 from switchboard.verdict import Ask, Kind, Verdict
 
 Judge = Callable[[Ask, Switch], Verdict]
+Act = Callable[[http.HTTPFlow, Ask, Verdict], Awaitable[None] | None]
 
 HOLD_S = 2.0
 _MOST_ANSWERED = 8 * 1024 * 1024  # a refused body larger than this is not read to its end for an answer
@@ -43,11 +44,11 @@ class Reroute:
         self._edge = edge
         self._hold_s = hold_s
 
-    async def http_connect(self, flow: http.HTTPFlow) -> None:
+    def http_connect(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Decide whether a tunnel may be opened; what goes through it is asked again, request by request."""
         user = self._user(flow)
         if flow.response is not None:
-            return
+            return None
         self._logins.remember(flow, user)
         ask = Ask(
             client=_client(flow),
@@ -57,24 +58,27 @@ class Reroute:
             authorities=(f"{flow.request.host}:{flow.request.port}",),
             target="/",
         )
-        verdict = await self._settled(flow, ask, decide_tunnel)
+        return self._settle(flow, ask, decide_tunnel, self._open)
+
+    def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        if flow.error is not None:
+            return None  # mitmproxy shows a request that it has refused by itself
+        user = self._user(flow)
+        if flow.response is not None:
+            return None
+        return self._settle(flow, self._ask(flow, user), _judge(flow), self._carry_out)
+
+    def _open(self, flow: http.HTTPFlow, ask: Ask, verdict: Verdict) -> None:
         if verdict.kind not in (Kind.PASS, Kind.FORWARD):
             self._refuse(flow, verdict)
 
-    async def requestheaders(self, flow: http.HTTPFlow) -> None:
-        if flow.error is not None:
-            return  # mitmproxy shows a request that it has refused by itself
-        user = self._user(flow)
-        if flow.response is not None:
-            return
-        ask = self._ask(flow, user)
-        verdict = await self._settled(flow, ask, _judge(flow))
-        member = self._current.switch.member(ask.client, ask.user)
-        edge = member.drill.edge if member and member.drill else 0
-        found = Passage(ask, verdict, edge, started_at=time.monotonic())
+    def _carry_out(self, flow: http.HTTPFlow, ask: Ask, verdict: Verdict) -> Awaitable[None] | None:
+        """Edit the flow as the verdict says; only a slow mock gives something to wait for."""
+        found = Passage(ask, verdict, started_at=time.monotonic())
         passage.note(flow, found)
+        waiting = None
         if verdict.kind is Kind.MOCK:
-            await self._mock(flow, found)
+            waiting = self._mock(flow, found)
         elif verdict.kind is Kind.FORWARD:
             self._forward(flow, found)
         elif verdict.kind is Kind.PASS:
@@ -84,6 +88,7 @@ class Reroute:
         found.local = flow.response is not None
         if not found.local:
             self._edge.depart(flow)
+        return waiting
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Frame what was read whole: an HTTP/2 body has no length of its own on HTTP/1 (LEAKS HT-03)."""
@@ -100,6 +105,10 @@ class Reroute:
         assert response is not None
         if found is None or found.local:
             return
+        if response.status_code < 200 and response.status_code != 101:
+            # mitmproxy takes an interim answer for the final one; what follows must answer no other request (HT-19).
+            response.status_code = 502
+            response.headers = http.Headers([(b"Content-Length", b"0"), (b"Connection", b"close")])
         if self._edge.is_retiring(flow.client_conn.id) and not flow.request.is_http2:
             response.headers["connection"] = "close"
         response.stream = True
@@ -107,13 +116,13 @@ class Reroute:
             return
         switch = self._current.switch
         member = switch.member(found.ask.client, found.ask.user)
-        if (member.drill.edge if member and member.drill else 0) != found.edge:
+        if (member.drill.id if member and member.drill else None) != found.verdict.drill:
             self._witness.blocked(found.verdict.drill, "answer of a side already left")
             flow.kill()
             return
         origins = switch.worlds[found.verdict.sandbox or ""].origins
-        fields = headers.to_client(response.headers.fields, drill=found.verdict.drill, origins=origins)
-        response.headers = http.Headers(fields)
+        fields = response.headers.fields
+        response.headers.fields = headers.to_client(fields, drill=found.verdict.drill, origins=origins)
 
     def response(self, flow: http.HTTPFlow) -> None:
         if flow.websocket is None:
@@ -149,24 +158,31 @@ class Reroute:
             sni=(flow.client_conn.sni or "") if tls else None,
         )
 
-    async def _settled(self, flow: http.HTTPFlow, ask: Ask, judge: Judge) -> Verdict:
-        """Return the verdict, waiting for the next epoch while it is Hold, at most `hold_s` seconds."""
+    def _settle(self, flow: http.HTTPFlow, ask: Ask, judge: Judge, act: Act) -> Awaitable[None] | None:
+        """Act on the verdict; while it is Hold, wait for the next epoch, at most `hold_s` seconds."""
         switch = self._current.switch
         verdict = judge(ask, switch)
         if verdict.kind is not Kind.HOLD:
-            return verdict
+            return act(flow, ask, verdict)
+        return self._held(flow, ask, judge, act=act, held=(switch, verdict))
+
+    async def _held(
+        self, flow: http.HTTPFlow, ask: Ask, judge: Judge, *, act: Act, held: tuple[Switch, Verdict]
+    ) -> None:
+        switch, verdict = held
         self._edge.wait(flow.client_conn.id, 1)
         try:
             async with asyncio.timeout(self._hold_s):
-                while True:
+                while verdict.kind is Kind.HOLD:
                     switch = await self._current.later_than(switch.epoch)
-                    later = judge(ask, switch)
-                    if later.kind is not Kind.HOLD:
-                        return later
+                    verdict = judge(ask, switch)
         except TimeoutError:
-            return verdict
+            pass  # it is Hold still, and gets a 503
         finally:
             self._edge.wait(flow.client_conn.id, -1)
+        waiting = act(flow, ask, verdict)
+        if waiting is not None:
+            await waiting
 
     def _refuse(self, flow: http.HTTPFlow, verdict: Verdict) -> None:
         self._witness.blocked(verdict.drill, verdict.reason)
@@ -174,27 +190,31 @@ class Reroute:
         if int(flow.request.headers.get("content-length", "0") or 0) > _MOST_ANSWERED:
             flow.kill()
 
-    async def _mock(self, flow: http.HTTPFlow, found: Passage) -> None:
+    def _mock(self, flow: http.HTTPFlow, found: Passage) -> Awaitable[None] | None:
         mock = found.verdict.mock
         assert mock is not None
+        if not mock.delay:
+            flow.response = _mocked(mock, found.verdict)
+            return None
         flow.response = _refusal(503, "not yet decided", found.verdict.drill)
-        if mock.delay:
-            await asyncio.sleep(mock.delay)
-        flow.response = _mocked(mock, found.verdict)
+        return self._mock_later(flow, mock, found.verdict)
+
+    async def _mock_later(self, flow: http.HTTPFlow, mock: Mock, verdict: Verdict) -> None:
+        await asyncio.sleep(mock.delay)
+        flow.response = _mocked(mock, verdict)
 
     def _forward(self, flow: http.HTTPFlow, found: Passage) -> None:
         request, verdict = flow.request, found.verdict
         upstream = verdict.upstream
         assert upstream is not None
+        authority = upstream.authority
         target, in_query = headers.clean_query(verdict.target)
-        origin = f"{upstream.scheme}://{upstream.authority}".encode() if verdict.listed else None
-        crossed = headers.to_sandbox(
-            request.headers.fields, authority=upstream.authority, drill=verdict.drill, origin=origin
-        )
+        origin = f"{upstream.scheme}://{authority}".encode() if verdict.listed else None
+        crossed = headers.to_sandbox(request.headers.fields, authority=authority, drill=verdict.drill, origin=origin)
         self._witness.removed(verdict.drill, crossed.removed + in_query)
-        request.headers = http.Headers(crossed.fields)
+        request.headers.fields = crossed.fields
         request.data.path = target.encode("utf-8", "surrogateescape")
-        request.data.authority = upstream.authority.encode() if upstream.h2 else b""
+        request.data.authority = authority.encode() if upstream.h2 else b""
         _lead(request, upstream.scheme, upstream.host, upstream.port)
         request.stream = not request.is_http2 or "content-length" in request.headers
 
@@ -217,10 +237,7 @@ class Reroute:
 
 def _judge(flow: http.HTTPFlow) -> Judge:
     """Return the policy with what its answer must also hold against: fields that mean one thing only."""
-    fields = flow.request.headers.fields
-    reason = headers.screen(fields)
-    if reason is None and any(name.lower() == b"service-worker" for name, _ in fields):
-        reason = "service worker scripts stay out of drills"
+    reason = headers.screen(flow.request.headers.fields)
 
     def judge(ask: Ask, switch: Switch) -> Verdict:
         verdict = decide(ask, switch)
@@ -237,7 +254,8 @@ def _client(flow: http.HTTPFlow) -> str:
 
 def _authorities(request: http.Request) -> tuple[str, ...]:
     """Return every identity a request came with, Host (or :authority) first."""
-    found = list(request.headers.get_all("host"))
+    fields = request.headers.fields
+    found = [value.decode("utf-8", "surrogateescape") for name, value in fields if name.lower() == b"host"]
     if request.authority:
         found.append(request.authority)
     if not found and request.http_version == "HTTP/1.1":

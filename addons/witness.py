@@ -29,7 +29,10 @@ class Witness:
 
     def recorder(self, drill: str) -> Recorder:
         """Return the recorder of a drill; each drill has its own sequence of deltas."""
-        return self._recorders.setdefault(drill, Recorder(self._writer))
+        found = self._recorders.get(drill)
+        if found is None:  # no setdefault: a recorder's empty histograms cost more than a whole request
+            found = self._recorders[drill] = Recorder(self._writer)
+        return found
 
     def deltas(self) -> list[tuple[str, ScoreDelta]]:
         """Return what has not been confirmed by the store, by drill."""

@@ -51,7 +51,9 @@ class Child:
 
 
 @contextmanager
-def child(command: Sequence[str], *, first: Line | None = None, env: Mapping[str, str] | None = None) -> Iterator[Child]:
+def child(
+    command: Sequence[str], *, first: Line | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Child]:
     """Run a command of this environment; `first` is a line it gets before it says that it is ready.
 
     Raises Unavailable where it does not start.

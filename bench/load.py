@@ -24,7 +24,10 @@ _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNOREC
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One round: `head` is the request as it is sent; with `tunnel` it goes through CONNECT and TLS to that host."""
+    """One round: `head` is the request as it is sent, `{n}` in it becomes a number, so that no two are the same.
+
+    With `tunnel` it goes through CONNECT and TLS to that host.
+    """
 
     port: int
     head: str
@@ -53,6 +56,7 @@ class Count:
 
 @dataclass(slots=True)
 class Tally:
+    sent: int = 0
     right: int = 0
     wrong: int = 0
     lost: int = 0
@@ -64,7 +68,7 @@ class Sender(asyncio.Protocol):
 
     def __init__(self, tally: Tally, head: bytes, marker: bytes) -> None:
         self._tally = tally
-        self._head = head
+        self._before, self._numbered, self._after = head.partition(b"{n}")
         self._marker = marker
         self._received = b""
         self._needed = 0
@@ -79,7 +83,9 @@ class Sender(asyncio.Protocol):
     def send(self) -> None:
         self._received = b""
         self._needed = 0
-        self.transport.write(self._head)
+        self._tally.sent += 1
+        number = b"%d" % self._tally.sent if self._numbered else b""
+        self.transport.write(self._before + number + self._after)
 
     def data_received(self, data: bytes) -> None:
         self._received = self._received + data if self._received else data

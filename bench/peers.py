@@ -13,7 +13,7 @@ from bench.child import Child, child, module
 from bench.origin import marker
 from bench.scene import ASKED, ORIGIN, Scene, head, shared_port
 
-_PATH = "/profile/42/coverage?year=2020"
+_PATH = "/profile/{n}/coverage?year=2020"
 
 
 @dataclass(frozen=True, slots=True)

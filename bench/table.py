@@ -84,7 +84,9 @@ def replaced(document: str, part: str, table: str) -> str:
     before, opened, rest = document.partition(start)
     _, closed, after = rest.partition(end)
     if not (opened and closed):
-        raise NotFound(f"docs/benchmarks.md has no marks {start.strip()} and {end} to write between", code="bench_marks")
+        raise NotFound(
+            f"docs/benchmarks.md has no marks {start.strip()} and {end} to write between", code="bench_marks"
+        )
     return f"{before}{start}{table}\n{end}{after}"
 
 

@@ -104,10 +104,9 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _open(path: Path) -> BufferedIOBase:
-    raw = path.open("rb")
-    if raw.peek(2)[:2] != _GZIP:
-        return raw
-    return gzip.GzipFile(fileobj=raw, mode="rb")
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    return gzip.GzipFile(path, mode="rb") if packed else path.open("rb")
 
 
 def _lines(path: Path, most_bytes: int) -> Iterator[bytes | Reason]:

@@ -105,7 +105,7 @@ async def admin(
         client_max_size=MOST_BODY_BYTES,
     )
     app.on_response_prepare.append(_add_headers)
-    app.on_shutdown.append(_end_streams(parts.board))
+    app.on_shutdown.append(_let_go(parts))
     for calls in (
         DrillCalls(desk, scenarios, guard=guard),
         FeedCalls(parts.board, store),
@@ -206,8 +206,9 @@ async def _add_headers(_request: web.Request, response: web.StreamResponse) -> N
         response.headers.setdefault(name, value)
 
 
-def _end_streams(board: Board) -> Callable[[web.Application], Awaitable[None]]:
-    async def end(_app: web.Application) -> None:
-        board.close()
+def _let_go(parts: _Parts) -> Callable[[web.Application], Awaitable[None]]:
+    async def let_go(_app: web.Application) -> None:
+        parts.desk.close()
+        parts.board.close()
 
-    return end
+    return let_go

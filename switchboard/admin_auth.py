@@ -8,6 +8,7 @@ nothing.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
@@ -168,7 +169,7 @@ class Gatekeeper:
         return sum([hmac.compare_digest(given, one.encode()) for one in self._sessions]) > 0
 
     async def _check_token(self, request: web.Request, token: str) -> None:
-        address, now_s = request.remote or "", request.loop.time()
+        address, now_s = request.remote or "", asyncio.get_running_loop().time()
         if self._attempts.is_locked(address, now_s):
             raise TooManyAttempts(
                 f"{FAILURES} wrong tokens came from {address} within a minute; wait a minute and try again"

@@ -131,7 +131,8 @@ class DrillCalls:
         drill_id = request.match_info["id"]
         self._known(drill_id)
         await self._desk.change(self._stepping(drill_id, Event.STOP))
-        done = await self._desk.until(lambda: self._is_over(drill_id), timeout_s=self._patience_s)
+        ended = await self._desk.until(lambda: self._known(drill_id).is_over, timeout_s=self._patience_s)
+        done = ended and await self._applied(self._desk.document.epoch)
         drill = self._known(drill_id)
         return web.json_response(drill.model_dump(mode="json"), status=200 if done else 202)
 
@@ -168,10 +169,8 @@ class DrillCalls:
 
         document = await self._desk.change(decide, overrule=True)
 
-        def is_done() -> bool:
-            return self._desk.document.mode == "live" and not self._desk.silent(document.epoch)
-
-        done = await self._desk.until(is_done, timeout_s=self._patience_s)
+        ended = await self._desk.until(lambda: self._desk.document.mode == "live", timeout_s=self._patience_s)
+        done = ended and await self._applied(max(document.epoch, self._desk.document.epoch))
         return web.json_response(self._state(), status=200 if done else 202)
 
     async def _begun(self, drill_id: str) -> bool:
@@ -180,11 +179,11 @@ class DrillCalls:
         Raises Conflict when it failed to start (`node_silent` names the nodes) or was stopped meanwhile.
         """
 
-        def is_settled() -> bool:
+        def has_left_arming() -> bool:
             drill = self._desk.document.find(drill_id)
-            return drill is None or (drill.phase is not Phase.ARMING and not self._desk.silent(drill.edge))
+            return drill is None or drill.phase is not Phase.ARMING
 
-        settled = await self._desk.until(is_settled, timeout_s=self._patience_s)
+        await self._desk.until(has_left_arming, timeout_s=self._patience_s)
         drill = self._desk.document.find(drill_id)
         if drill is not None and drill.phase is Phase.FAILED:
             names = ", ".join(self._desk.blamed.get(drill_id) or self._desk.silent(drill.edge)) or "unknown"
@@ -196,7 +195,7 @@ class DrillCalls:
             )
         if drill is None or drill.is_over or drill.phase is Phase.DRAINING:
             raise Conflict(f"drill '{drill_id}' was stopped while it started", code="stopped_meanwhile")
-        return settled
+        return drill.phase is not Phase.ARMING and await self._applied(self._desk.document.epoch)
 
     def _stepping(self, drill_id: str, event: Event) -> Decide:
         move = steward.Move(drill_id, event)
@@ -216,9 +215,9 @@ class DrillCalls:
             raise unknown("drill", drill_id, [one.id for one in self._desk.document.drills])
         return drill
 
-    def _is_over(self, drill_id: str) -> bool:
-        drill = self._desk.document.find(drill_id)
-        return drill is None or (drill.is_over and not self._desk.silent(drill.edge))
+    async def _applied(self, epoch: int) -> bool:
+        """Wait until every registered node has applied an epoch; False when that takes too long."""
+        return await self._desk.until(lambda: not self._desk.silent(epoch), timeout_s=self._patience_s)
 
     @property
     def _patience_s(self) -> float:

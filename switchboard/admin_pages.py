@@ -20,6 +20,7 @@ CA_FILE = Path("ca", "hms-esr-ca-cert.pem")
 CONSOLE = {
     "console.css": "text/css",
     "console.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
 }
 _MOCK_HOST = re.compile(r"\S+ https?://([^/:]+)")
 

@@ -47,6 +47,7 @@ class Desk:
         self._turn = asyncio.Lock()
         self._waiting: dict[tuple[str, int], float] = {}
         self._trust_after = 0.0
+        self._closed = False
 
     # -- changing
 
@@ -98,16 +99,23 @@ class Desk:
     # -- waiting
 
     async def until(self, question: Callable[[], bool], *, timeout_s: float) -> bool:
-        """Wait until `question` is true of what is known; False when it was not within `timeout_s`."""
+        """Wait until `question` is true of what is known; False when `timeout_s` passed or the admin stops."""
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     changed = self._changed
                     if question():
                         return True
+                    if self._closed:
+                        return False
                     await changed.wait()
         except TimeoutError:
             return question()
+
+    def close(self) -> None:
+        """Let everybody who waits go: the drills go on, with the next admin."""
+        self._closed = True
+        self._tell()
 
     def silent(self, epoch: int) -> tuple[str, ...]:
         """Return the ids of registered nodes that have not applied `epoch`."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from switchboard import __version__, demo, roles, steering, up
+from switchboard import __version__, roles, steering, up
 from switchboard.errors import EsrError, InvalidFile
 from switchboard.estate_checks import estate_warnings, resolve_problems
 from switchboard.options import DURATION, FACTOR, shared
@@ -31,6 +31,8 @@ def cli() -> None:
 @shared
 def demo_verb(settings: Settings, **given: Any) -> None:
     """Run the main job on loopback: stand-in production and sandbox, a trainee, a replayed log, a scorecard."""
+    from switchboard import demo  # the stand-ins' libraries are for this verb only
+
     roles.run(lambda: demo.run(settings, demo.Choices(**given)))
 
 

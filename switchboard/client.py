@@ -268,7 +268,8 @@ def _not_the_admin(url: str, why: str) -> Unavailable:
 
 async def _events(answer: ClientResponse) -> AsyncIterator[tuple[str, bytes]]:
     """Yield (id, data) of a stream of server-sent events (WHATWG HTML 9.2.6); comments are skipped."""
-    event_id, data = "", []
+    event_id = ""
+    data: list[bytes] = []
     async for raw in answer.content:
         line = raw.rstrip(b"\r\n")
         if not line:

@@ -8,7 +8,6 @@ every byte it gets: one from the drill, and the demo ends with exit code 4.
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ssl
 import sys
 import tempfile
@@ -20,22 +19,19 @@ from typing import Any
 
 import aiohttp
 import click
-import yaml
 
-from sandbox.agency import Agency, agency
-from sandbox.certificates import Authority
-from sandbox.side import Side
 from switchboard.client import ApiClient
 from switchboard.errors import BadInput, Leaked, Unavailable
-from switchboard.roles import PACKAGED_SCENARIOS, Place, opened_store
+from switchboard.roles import Place, opened_store
+from switchboard.scene import Scene, write_estate, write_scenario
+from switchboard.scene import scene as set_scene
 from switchboard.screen import one_line
 from switchboard.settings import Settings, load_estate
 from switchboard.steering import as_json
 from switchboard.up import banner, up
 
-PROD, SANDBOX = "127.0.1.1", "127.0.2.1"
 PAGE = "https://www.cms.example/"
-_DURATION_S, _LOG_SPEED, _LIVE_REQUESTS, _SETTLE_S = 60.0, 10.0, 3, 5.0
+_DURATION_S, _LIVE_REQUESTS, _SETTLE_S = 60.0, 3, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +44,16 @@ class Choices:
     speed: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """The two sides as they run, and the folder with the estate and its certificates."""
-
-    folder: Path
-    production: Agency
-    sandbox: Agency
-
-
 async def run(settings: Settings, choices: Choices) -> None:
     """Run the whole demo; raises Leaked where production saw anything of the drill."""
     if choices.log is not None and not choices.log.exists():
         raise BadInput(f"--log: {str(choices.log)!r} does not exist; give an access log, plain or gzip")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hms-esr-demo-")))
-        scene = await stack.enter_async_context(_scene(folder))
-        scenario = _write_scenarios(folder / "scenarios", choices)
+        scene = await stack.enter_async_context(set_scene(folder))
+        scenario = write_scenario(folder / "scenarios", choices.log)
         place = Place(
-            replace(
-                settings, estate=_write_estate(scene), state=folder / "state", redis_url=None, url=None, token=None
-            ),
+            replace(settings, estate=write_estate(scene), state=folder / "state", redis_url=None, url=None, token=None),
             node="demo",
             scenarios=folder / "scenarios",
         )
@@ -89,73 +74,6 @@ async def run(settings: Settings, choices: Choices) -> None:
 def _say(settings: Settings) -> Any:
     """Lines for people go to standard error where the last line of standard output is for a program."""
     return lambda line: click.echo(line, err=settings.as_json)
-
-
-@asynccontextmanager
-async def _scene(folder: Path) -> AsyncIterator[Scene]:
-    now = datetime.datetime.now(datetime.UTC)
-    prod_ca, sandbox_ca = (
-        Authority.create("Stand-in production", now=now),
-        Authority.create("Stand-in sandbox", now=now),
-    )
-    prod_ca.write(folder / "prod-ca.pem")
-    sandbox_ca.write(folder / "sandbox-ca.pem")
-    prod_tls = prod_ca.issue(["*.cms.example"], now=now).write(folder, "prod")
-    sandbox_tls = sandbox_ca.issue(["localhost"], now=now).write(folder, "sandbox")
-    async with (
-        agency(Side.PROD, PROD, tls=prod_tls) as production,
-        agency(Side.SANDBOX, SANDBOX, tls=sandbox_tls) as sandbox,
-    ):
-        yield Scene(folder, production, sandbox)
-
-
-def _write_estate(scene: Scene) -> Path:
-    """Write the demo's estate: every www and api request goes to the sandbox."""
-    prod, sandbox = scene.production, scene.sandbox
-    names = ("www.cms.example", "api.cms.example")
-    connect = {f"{name}:80": f"{PROD}:{prod.http_port}" for name in names}
-    connect |= {f"{name}:443": f"{PROD}:{prod.tls_port}" for name in names}
-    to = f"http://{SANDBOX}:{sandbox.http_port}"
-    estate = {
-        "version": 1,
-        "production": {
-            "hosts": [*names, "*.cms.example"],
-            "networks": ["127.0.1.0/24"],
-            "connect": connect,
-            "ca": "prod-ca.pem",
-        },
-        "cohorts": {"rookies": {"clients": ["127.0.0.1"], "gate": "connection"}},
-        "targets": {
-            "staging": {
-                "routes": [
-                    {"from": "www.cms.example", "to": to},
-                    {"from": "api.cms.example/profile", "to": f"{to}/sandbox/profile", "name": "svc-profile"},
-                    {"from": "api.cms.example", "to": f"{to}/sandbox"},
-                ],
-                "block": ["*.cms.example"],
-                "networks": ["127.0.2.0/24"],
-            }
-        },
-        "listeners": {"proxy": ["regular@127.0.0.1:0"], "admin": "127.0.0.1:0", "dns": "127.0.0.1:0"},
-    }
-    path = scene.folder / "switchboard.yml"
-    path.write_text(yaml.safe_dump(estate, sort_keys=False), encoding="utf-8")
-    return path
-
-
-def _write_scenarios(folder: Path, choices: Choices) -> str:
-    """Put the scenario to play into its own folder and return its id."""
-    folder.mkdir()
-    if choices.log is None:
-        path = PACKAGED_SCENARIOS / "enrollment_day.yml"
-        scenario = yaml.safe_load(path.read_text(encoding="utf-8"))
-        scenario["log_path"] = str(path.parent / scenario["log_path"])
-    else:
-        log = str(choices.log.absolute())
-        scenario = {"id": "demo_log", "source": "replay_logs", "log_path": log, "speed": _LOG_SPEED}
-        scenario["origin"] = "https://www.cms.example"
-    (folder / "demo.yml").write_text(yaml.safe_dump(scenario), encoding="utf-8")
-    return str(scenario["id"])
 
 
 @asynccontextmanager

@@ -8,24 +8,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
+from urllib.parse import unquote_plus
 
 Field = tuple[bytes, bytes]
 
 MOST_BYTES = 64 * 1024
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"content-type"})
+# RFC 9110 5.6.2 and 5.5: what names and values are made of; whatever `translate` leaves over is not allowed.
+_IN_NAME = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+_IN_VALUE = bytes({*range(256)} - {*range(0x09), *range(0x0A, 0x20), 0x7F})
+# Dropping one of these because a Connection field names it would unframe the body or the request (RFC 9110 7.6.1).
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host"})
+_ONCE = frozenset(b"host content-length transfer-encoding upgrade expect content-type sec-websocket-version".split())
 
 # Anything that looks like a credential and has no rule is removed. RFC 9110 11.6, and what APIs commonly use.
-_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"cookie2", b"dpop", b"signature"})
-_CREDENTIAL_WORD = re.compile(rb"token|secret|passw|api-?_?key|auth|session|credential|jwt|csrf|xsrf|assertion")
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"cookie2", b"dpop", b"client-cert"})
+_CREDENTIAL_WORD = re.compile(
+    rb"token|secret|passw|(api|access|private|subscription|functions)-?key|auth|session|credential|jwt|csrf|xsrf"
+    rb"|assertion|signature|remote-user|client-cert"
+)
+_NO_CREDENTIALS = frozenset(
+    {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-protocol", b"sec-websocket-extensions"}
+)
 _CREDENTIAL_QUERY = re.compile(
     r"(?:access|id|refresh|auth|csrf|session)[_-]?token|token|api[_-]?key|apikey|key|secret|client_secret|password"
     r"|passwd|pwd|session(?:id)?|sid|jwt|sig|signature|code|assertion|samlresponse|x-amz-(?:signature|credential"
     r"|security-token)|auth|authorization",
     re.IGNORECASE,
 )
+_PARAMETER = re.compile(r"(^|[&;])([^&;]*)")
 # Routing that a server behind could obey instead of Host (LEAKS HT-11).
 _ROUTING = re.compile(
     rb"x-forwarded-.*|forwarded|x-real-ip|x-original-.*|x-rewrite-url|x-host|x-(http-)?method(-override)?|via"
@@ -34,11 +47,12 @@ _ROUTING = re.compile(
 # What one side's caches and cursors remember of the other (HT-16, HT-17).
 _CONDITIONAL = re.compile(rb"if-.*|range|last-event-id")
 # Identifiers that would join a drill to production's traces (DT-09).
-_TRACING = re.compile(rb"trace(parent|state)|baggage|b3|x-b3-.*|sentry-trace|x-datadog-.*|x-amzn-trace-id|uber-.*")
-_HOP_BY_HOP = frozenset(
-    {b"connection", b"proxy-connection", b"keep-alive", b"te", b"http2-settings", b"proxy-authenticate"}
+_TRACING = re.compile(
+    rb"trace(parent|state)|baggage|b3|x-b3-.*|sentry-trace|x-datadog-.*|x-amzn-trace-id|uber-.*|newrelic|elastic-apm-.*"
+    rb"|x-cloud-trace-context|x-ot-span-context|(x-)?(request|correlation|trace)-id"
 )
-_REQUEST_DROPPED = frozenset({b"referer", b"host", b"origin", b"service-worker"})
+_HOP_BY_HOP = frozenset({b"proxy-connection", b"keep-alive", b"te", b"http2-settings", b"proxy-authenticate"})
+_REQUEST_DROPPED = frozenset({b"referer", b"host", b"service-worker"})
 
 # Answers that would outlive the drill in the browser, or lead out of it (LEAKS BR-01 to BR-11, TL-12).
 _ANSWER_DROPPED = frozenset(
@@ -59,43 +73,50 @@ class Crossed:
     removed: tuple[str, ...] = ()
 
 
+def canonical(name: bytes) -> bytes:
+    """Return a field name as servers that hand fields on as variables read it: any case, `_` for `-` (RFC 3875)."""
+    return name.lower().replace(b"_", b"-")
+
+
 def screen(fields: Iterable[Field]) -> str | None:
     """Return why a request's fields cannot be trusted to mean one thing, or None (RFC 9110 5.5, RFC 9112 6)."""
-    counts: dict[bytes, list[bytes]] = {}
-    total = 0
-    for name, value in fields:
-        total += len(name) + len(value) + 4
-        if not _TOKEN.match(name):
-            return "bad header name"
-        if _BAD_VALUE.search(value):
-            return "control character in header value"
-        counts.setdefault(name.lower(), []).append(value)
-    if total > MOST_BYTES:
+    fields = tuple(fields)
+    names = [canonical(name) for name, _ in fields]
+    all_names, all_values = b"".join(names), b"".join([value for _, value in fields])
+    if b"" in names or all_names.translate(None, _IN_NAME):
+        return "bad header name"
+    if all_values.translate(None, _IN_VALUE):
+        return "control character in header value"
+    if len(all_names) + len(all_values) + 4 * len(names) > MOST_BYTES:
         return "header fields larger than 64 KiB"
-    for name in _ONCE:
-        if len(counts.get(name, ())) > 1:
-            return f"more than one {name.decode()}"
-    return _framing(counts) or _upgrade(counts)
+    found = dict(zip(names, (value for _, value in fields), strict=True))
+    if len(found) < len(names):
+        for name in _ONCE:
+            if names.count(name) > 1:
+                return f"more than one {name.decode()}"
+    if b"service-worker" in found:
+        return "service worker scripts stay out of drills"
+    return _framing(found) or _upgrade(found)
 
 
-def _framing(counts: dict[bytes, list[bytes]]) -> str | None:
-    coding = counts.get(b"transfer-encoding")
-    if coding and b"content-length" in counts:
+def _framing(found: dict[bytes, bytes]) -> str | None:
+    coding = found.get(b"transfer-encoding")
+    if coding is not None and b"content-length" in found:
         return "both content-length and transfer-encoding"
-    if coding and coding[0].strip().lower() != b"chunked":
+    if coding is not None and coding.strip().lower() != b"chunked":
         return "transfer coding other than chunked"
-    if b"trailer" in counts:
+    if b"trailer" in found:
         return "trailer fields"
-    if counts.get(b"expect", [b"100-continue"])[0].lower() != b"100-continue":
+    if found.get(b"expect", b"100-continue").lower() != b"100-continue":
         return "expectation other than 100-continue"
     return None
 
 
-def _upgrade(counts: dict[bytes, list[bytes]]) -> str | None:
-    upgrade = counts.get(b"upgrade")
+def _upgrade(found: dict[bytes, bytes]) -> str | None:
+    upgrade = found.get(b"upgrade")
     if upgrade is None:
         return None
-    if upgrade[0].strip().lower() != b"websocket" or counts.get(b"sec-websocket-version") != [b"13"]:
+    if upgrade.strip().lower() != b"websocket" or found.get(b"sec-websocket-version") != b"13":
         return "upgrade other than WebSocket 13"
     return None
 
@@ -106,10 +127,22 @@ def is_websocket(fields: Iterable[Field]) -> bool:
 
 def looks_like_credential(name: bytes) -> bool:
     """Return whether a header of this name (any case) is treated as carrying a credential."""
-    lower = name.lower()
-    if lower.startswith(b"sec-websocket-") or lower in (b"sec-fetch-site", b"proxy-authenticate"):
+    lower = canonical(name)
+    if lower in _NO_CREDENTIALS:
         return False
     return lower in _CREDENTIALS or _CREDENTIAL_WORD.search(lower) is not None
+
+
+class _Fate(Enum):
+    """What becomes of a request field on its way to a sandbox, told by its name alone."""
+
+    CROSSES = auto()  # unless Connection lists it
+    STAYS = auto()
+    CONNECTION = auto()  # stays, and keeps others from crossing
+    CREDENTIAL = auto()
+    ORIGIN = auto()
+    SUBPROTOCOLS = auto()
+    UPGRADE = auto()
 
 
 def to_sandbox(fields: Iterable[Field], *, authority: str, drill: str | None, origin: bytes | None) -> Crossed:
@@ -119,23 +152,22 @@ def to_sandbox(fields: Iterable[Field], *, authority: str, drill: str | None, or
     """
     kept: list[Field] = [(b"Host", authority.encode())]
     removed: list[str] = []
-    listed: set[bytes] = set()
     fields = tuple(fields)
-    for name, value in fields:
-        if name.lower() == b"connection":
-            listed |= {token.strip().lower() for token in value.split(b",")}
-    upgrading = is_websocket(fields)
-    for name, value in fields:
-        lower = name.lower()
-        if looks_like_credential(lower):
-            removed.append(lower.decode())
-        elif lower == b"origin" and origin is not None:
-            kept.append((name, origin))
-        elif lower == b"sec-websocket-protocol":
-            kept += [(name, plain)] if (plain := _plain_subprotocols(value)) else []
-        elif lower == b"upgrade" or (lower not in listed and not _stays(lower)):
+    fates = [_fate(name) for name, _ in fields]
+    listed = _listed(fields) if _Fate.CONNECTION in fates else frozenset()
+    for (name, value), fate in zip(fields, fates, strict=True):
+        if fate is _Fate.CROSSES:
+            if not listed or canonical(name) not in listed:
+                kept.append((name, value))
+        elif fate is _Fate.CREDENTIAL:
+            removed.append(canonical(name).decode())
+        elif fate is _Fate.UPGRADE:
             kept.append((name, value))
-    if upgrading:
+        elif fate is _Fate.ORIGIN and origin is not None:
+            kept.append((name, origin))
+        elif fate is _Fate.SUBPROTOCOLS and (plain := _plain_subprotocols(value)):
+            kept.append((name, plain))
+    if _Fate.UPGRADE in fates:
         kept.append((b"Connection", b"Upgrade"))
     kept.append((b"X-HMS-Env", b"sandbox"))
     mark = f"env=sandbox,drill={drill}" if drill else "env=sandbox"
@@ -143,14 +175,39 @@ def to_sandbox(fields: Iterable[Field], *, authority: str, drill: str | None, or
     return Crossed(tuple(kept), tuple(removed))
 
 
-def _stays(lower: bytes) -> bool:
-    """Return whether a request field never crosses (a WebSocket's own fields and the rest do)."""
-    return (
-        lower in _HOP_BY_HOP
-        or lower in _REQUEST_DROPPED
-        or lower.startswith(b"x-hms-")
-        or any(pattern.fullmatch(lower) for pattern in (_ROUTING, _CONDITIONAL, _TRACING))
-    )
+def _listed(fields: tuple[Field, ...]) -> frozenset[bytes]:
+    """Return the names that Connection makes hop-by-hop (RFC 9110 7.6.1), but for those that never cross anyway."""
+    values = [value for name, value in fields if canonical(name) == b"connection"]
+    return frozenset(canonical(token.strip()) for value in values for token in value.split(b",")) - _NOT_BY_LISTING
+
+
+def _fate(name: bytes) -> _Fate:
+    # Names come from outside: long ones are not remembered, so that memory stays small.
+    return _remembered_fate(name) if len(name) <= _LONGEST_REMEMBERED else _judged_fate(name)
+
+
+def _judged_fate(name: bytes) -> _Fate:
+    lower = canonical(name)
+    if looks_like_credential(lower):
+        return _Fate.CREDENTIAL
+    if lower in _OWN_FATE:
+        return _OWN_FATE[lower]
+    if lower in _HOP_BY_HOP or lower in _REQUEST_DROPPED or lower.startswith(b"x-hms-"):
+        return _Fate.STAYS
+    if any(pattern.fullmatch(lower) for pattern in (_ROUTING, _CONDITIONAL, _TRACING)):
+        return _Fate.STAYS
+    return _Fate.CROSSES
+
+
+_OWN_FATE = {
+    b"connection": _Fate.CONNECTION,
+    b"origin": _Fate.ORIGIN,
+    b"sec-websocket-protocol": _Fate.SUBPROTOCOLS,
+    b"upgrade": _Fate.UPGRADE,
+}
+_NOT_BY_LISTING = _FRAMING | _HOP_BY_HOP
+_LONGEST_REMEMBERED = 64
+_remembered_fate = lru_cache(2048)(_judged_fate)
 
 
 def _plain_subprotocols(value: bytes) -> bytes:
@@ -164,16 +221,17 @@ def clean_query(target: str) -> tuple[str, tuple[str, ...]]:
     path, question, query = target.partition("?")
     if not question:
         return target, ()
-    kept, removed = [], []
-    for part in query.split("&"):
-        name = part.partition("=")[0]
+    kept, removed = "", []
+    # Some servers split at semicolons too (RFC 1866 8.2.1), and all of them decode names.
+    for separator, part in _PARAMETER.findall(query):
+        name = unquote_plus(unquote_plus(part.partition("=")[0])).strip().partition("[")[0].lower()
         if _CREDENTIAL_QUERY.fullmatch(name):
-            removed.append(f"?{name.lower()}")
+            removed.append(f"?{name}")
         else:
-            kept.append(part)
+            kept += (separator if kept else "") + part
     if not removed:
         return target, ()
-    return (f"{path}?{'&'.join(kept)}" if kept else path), tuple(removed)
+    return (f"{path}?{kept}" if kept else path), tuple(removed)
 
 
 def to_client(fields: Iterable[Field], *, drill: str | None, origins: dict[bytes, bytes]) -> tuple[Field, ...]:

@@ -24,7 +24,7 @@ _SHARED = (
 )
 
 
-class Parsed(click.ParamType[Any]):
+class Parsed(click.ParamType):  # type: ignore[type-arg]
     """An option parsed by a function that raises ValueError with what it expected."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:

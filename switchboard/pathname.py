@@ -12,7 +12,12 @@ import re
 from urllib.parse import unquote_to_bytes
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
+# RFC 3629 3: a character in more bytes than it needs, which lenient decoders turn into a delimiter.
+_OVERLONG = re.compile(rb"[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+# Nothing but plain segments, none of them empty (but the last), `.` or `..`: most paths, and clear at a glance.
+_PLAIN = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?\Z")
 
 Segments = tuple[bytes, ...]
 
@@ -36,7 +41,8 @@ def split_target(target: str) -> tuple[str, str]:
 
 def segments(path: str) -> Segments:
     """Return the segments of an absolute raw path, each decoded once; `/` gives one empty segment."""
-    return tuple(unquote_to_bytes(part.encode("utf-8", "surrogateescape")) for part in path[1:].split("/"))
+    parts = path[1:].encode("utf-8", "surrogateescape").split(b"/")
+    return tuple(map(unquote_to_bytes, parts) if "%" in path else parts)
 
 
 def prefix_segments(prefix: str) -> Segments:
@@ -46,6 +52,8 @@ def prefix_segments(prefix: str) -> Segments:
 
 def ambiguous(path: str) -> str | None:
     """Return why an absolute raw path can be read in two ways where prefixes matter, or None."""
+    if _PLAIN.match(path):
+        return None
     if "\\" in path:
         return "backslash in path"
     if _BAD_ESCAPE.search(path):
@@ -58,6 +66,8 @@ def ambiguous(path: str) -> str | None:
         for reading in (part, unquote_to_bytes(part)):
             if b"/" in reading or b"\\" in reading or b"\x00" in reading:
                 return "encoded delimiter in path"
+            if _OVERLONG.search(reading):
+                return "overlong encoding in path"
             # RFC 3986 3.3: parameters follow a semicolon; Tomcat and others drop them before resolving dots.
             if reading.partition(b";")[0] in (b".", b".."):
                 return "dot segment in path"

@@ -13,6 +13,7 @@ The ladder, first match wins (numbers are `Verdict.rung`):
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from switchboard import pathname
@@ -27,6 +28,8 @@ __all__ = ["Switch", "compile_switch", "decide", "decide_tunnel"]
 
 _PASS = Verdict(Kind.PASS, "client is in no drill", rung=1)
 _METHODS = frozenset(METHODS)
+# The same few names come with every request; what is refused raises and is not remembered.
+_parsed = lru_cache(4096)(parse_authority)
 
 
 class _Disagree(ValueError):
@@ -122,9 +125,9 @@ def _agreed(ask: Ask) -> Authority:
         raise Unclear("no host")
     if reason := pathname.malformed(ask.target):
         raise Unclear(reason)
-    first = parse_authority(ask.authorities[0], ask.scheme)
+    first = _parsed(ask.authorities[0], ask.scheme)
     for text in ask.authorities[1:]:
-        if text != ask.authorities[0] and parse_authority(text, ask.scheme) != first:
+        if text != ask.authorities[0] and _parsed(text, ask.scheme) != first:
             raise _Disagree("Host and request target disagree")
     if ask.scheme == "https" and ask.sni is not None and ask.sni != first.host:
         if not ask.sni:

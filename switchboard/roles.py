@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from generator import node as generator_node
-from switchboard import admin, proxy, redis_server
+from switchboard import redis_server
 from switchboard.errors import InvalidFile
 from switchboard.estate import Estate, Listeners
 from switchboard.scenario import Scenario
@@ -113,6 +112,8 @@ def serve(role: str, place: Place) -> None:
 
 
 async def _admin(place: Place) -> None:
+    from switchboard import admin  # each role loads its own libraries only
+
     async with opened_store(place.settings) as store:
         await admin.serve(
             place.estate(),
@@ -125,6 +126,8 @@ async def _admin(place: Place) -> None:
 
 
 async def _proxy(place: Place) -> None:
+    from switchboard import proxy
+
     estate, base = place.estate(), place.settings.estate.absolute().parent
     users = [pair for cohort in estate.cohorts.values() for pair in cohort.users.items()]
     async with opened_store(place.settings) as store:
@@ -139,6 +142,8 @@ async def _proxy(place: Place) -> None:
 
 
 async def _generator(place: Place) -> None:
+    from generator import node as generator_node
+
     shelf = place.shelf()
     async with opened_store(place.settings) as store:
         await generator_node.serve(

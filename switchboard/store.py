@@ -73,7 +73,8 @@ class Store:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
-            yield
+            with _cancellable():
+                yield
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             raise Unavailable(
                 f"Redis at {self._place} cannot be used ({str(error) or type(error).__name__}): "
@@ -188,10 +189,12 @@ class Store:
         while True:
             try:
                 async with self._client.pubsub(ignore_subscribe_messages=True) as listener:
-                    await listener.subscribe(channel)
+                    with _cancellable():
+                        await listener.subscribe(channel)
                     yield
                     while True:
-                        await listener.get_message(timeout=poll_s)
+                        with _cancellable():
+                            await listener.get_message(timeout=poll_s)
                         yield
             except (RedisError, OSError):
                 await asyncio.sleep(poll_s)  # polling goes on while the channel is away
@@ -245,6 +248,22 @@ class Store:
         """Tell whether some admin vouches for the token with this SHA-256; raises Unavailable."""
         with self._translated():
             return bool(await self._client.exists(f"esr:token:{digest}"))
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Raise a cancellation that got lost inside.
+
+    redis sends with `asyncio.wait_for`, and until Python 3.12 that swallows a cancellation which arrives just as
+    the write completes (python/cpython#86296): a node could then not be stopped.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _score_key(drill_id: str, part: str) -> str:

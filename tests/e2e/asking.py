@@ -143,7 +143,8 @@ async def tls(
     async with line(stage.steered if steered else stage.proxy, client=client) as plain:
         if not steered:
             place = connect or f"{host}:443"
-            answer = await plain.ask(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{login}\r\n".encode())
+            await plain.send(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{login}\r\n".encode())
+            answer = await plain.head()
             if answer.status != 200:
                 raise ConnectionRefusedError(answer.status, answer.reason)
         await plain.writer.start_tls(trusting(stage, alpn=alpn), server_hostname=host)
@@ -223,7 +224,9 @@ class Two:
             self.settings.update({int(code): change.new_value for code, change in event.changed_settings.items()})
 
 
-def head(method: str, authority: str, path: str, *more: tuple[str | bytes, str | bytes], scheme: str = "https") -> Fields:
+def head(
+    method: str, authority: str, path: str, *more: tuple[str | bytes, str | bytes], scheme: str = "https"
+) -> Fields:
     return [(":method", method), (":scheme", scheme), (":authority", authority), (":path", path), *more]
 
 

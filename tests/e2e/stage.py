@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from switchboard.policy import compile_switch
 from switchboard.proxy import Worker, worker
 
 MEMBER, OUTSIDER, STRANGER = "127.0.0.1", "127.0.0.9", "127.0.3.3"
-SANDBOX_NAMES = {"sandbox-mfe.test": "127.0.2.1", "sandbox-svc.test": "127.0.2.1"}
+SANDBOX_NAMES = {"sandbox-mfe.test": "127.0.2.1", "sandbox-svc.test": "127.0.2.1", "sandbox-raw.test": "127.0.2.1"}
 
 ESTATE = """
 version: 1
@@ -36,6 +37,9 @@ production:
     "api.cms.example:443": "127.0.1.1:{prod_tls}"
     "old.cms.example:80": "127.0.1.1:{prod_http}"
     "old.cms.example:443": "127.0.1.1:{prod_tls}"
+    "raw.cms.example:80": "127.0.1.1:{prod_http}"
+    "dead.cms.example:80": "127.0.1.1:{prod_http}"
+    "forged.cms.example:443": "127.0.1.1:{prod_tls}"
   ca: {folder}/prod-ca.pem
 cohorts:
   rookies: {{clients: [127.0.0.1], users: {{agent-1: {{value: open-sesame}}}}, gate: connection}}
@@ -44,28 +48,41 @@ targets:
     routes:
       - {{from: "http://www.cms.example", to: "http://sandbox-mfe.test:{sandbox_http}"}}
       - {{from: "https://www.cms.example", to: "https://sandbox-mfe.test:{sandbox_tls}"}}
-      - {{from: "https://api.cms.example/profile", to: "https://sandbox-svc.test:{sandbox_tls}/sandbox/profile", name: svc-profile, methods: [GET, PUT]}}
+      - {{from: "https://api.cms.example/profile", to: "https://sandbox-svc.test:{sandbox_tls}/sandbox/profile",
+         name: svc-profile, methods: [GET, PUT]}}
       - {{from: "https://api.cms.example", to: "https://sandbox-svc.test:{sandbox_tls}/sandbox"}}
+      - {{from: "http://raw.cms.example", to: "http://sandbox-raw.test:{raw}"}}
+      - {{from: "http://dead.cms.example", to: "http://sandbox-raw.test:{dead}"}}
+      - {{from: "https://forged.cms.example", to: "https://sandbox-raw.test:{forged}"}}
     block: ["*.cms.example"]
     networks: [127.0.2.0/24]
     ca: {folder}/sandbox-ca.pem
     mocks:
       - {{match: "POST https://payments.example/*", status: 202, json: {{accepted: true}}}}
-listeners: {{proxy: ["regular@127.0.0.1:0", "steered@127.0.0.1:0"], admin: "127.0.0.1:0", dns: "127.0.0.1:0"}}
-drain: 1s
+      - {{match: "POST http://payments.example/slow", status: 202, json: {{accepted: true}}, delay: 30s}}
+listeners: {{proxy: ["regular@127.0.0.1:0", "steered@127.0.0.1:0"], admin: "127.0.0.1:{admin}", dns: "127.0.0.1:0"}}
+drain: {drain}
 """
 
 
 @dataclass(slots=True)
 class Stage:
-    """Everything a test reaches. `proxy` and `steered` are ports on 127.0.0.1."""
+    """Everything a test reaches. `proxy` and `steered` are ports on 127.0.0.1.
+
+    `raw` is a port on 127.0.2.1 that `http://raw.cms.example` leads to and where a test may listen; `admin` is the
+    same on 127.0.0.1 for the switchboard's own listener. `http://dead.cms.example` leads to a closed port,
+    `https://forged.cms.example` to a server in the sandbox with a certificate of production's authority.
+    """
 
     prod: Agency
     sandbox: Agency
+    forged: Agency
     worker: Worker
     estate: Estate
     folder: Path
     ca: Path
+    raw: int
+    admin: int
 
     @property
     def proxy(self) -> int:
@@ -113,31 +130,49 @@ async def lookup(host: str, port: int) -> list[str]:
     return [known] if known is not None else await resolve(host, port)
 
 
+def free_port(host: str) -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 @asynccontextmanager
-async def stage(folder: Path, *, resolver: Resolver = lookup, hold_s: float = 2.0) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, *, resolver: Resolver = lookup, hold_s: float = 2.0, drain: str = "1s"
+) -> AsyncIterator[Stage]:
     """Set the scene; each side has a certificate authority of its own."""
     now = datetime.datetime.now(datetime.UTC)
     prod_ca, sandbox_ca = Authority.create("Production CA", now=now), Authority.create("Sandbox CA", now=now)
     prod_ca.write(folder / "prod-ca.pem")
     sandbox_ca.write(folder / "sandbox-ca.pem")
     prod_tls = prod_ca.issue(["*.cms.example", "127.0.1.1"], now=now).write(folder, "prod")
+    forged_tls = prod_ca.issue(list(SANDBOX_NAMES), now=now).write(folder, "forged")
     sandbox_tls = sandbox_ca.issue(list(SANDBOX_NAMES), now=now).write(folder, "sandbox")
     async with (
         agency(Side.PROD, "127.0.1.1", tls=prod_tls, books=Books(Side.PROD, keep_headers=True)) as prod,
         agency(Side.SANDBOX, "127.0.2.1", tls=sandbox_tls, books=Books(Side.SANDBOX, keep_headers=True)) as sandbox,
+        agency(Side.SANDBOX, "127.0.2.1", tls=forged_tls) as forged,
     ):
+        raw, dead, admin = free_port("127.0.2.1"), free_port("127.0.2.1"), free_port("127.0.0.1")
         text = ESTATE.format(
             folder=folder,
             prod_http=prod.http_port,
             prod_tls=prod.tls_port,
             sandbox_http=sandbox.http_port,
             sandbox_tls=sandbox.tls_port,
+            raw=raw,
+            dead=dead,
+            forged=forged.tls_port,
+            admin=admin,
+            drain=drain,
         )
         estate = parse_estate(text, "switchboard.yml")
         switch = compile_switch(estate, SwitchDocument())
         passwords = {"agent-1": "open-sesame"}
         async with worker(switch, state=folder, passwords=passwords, resolver=resolver, hold_s=hold_s) as running:
-            yield Stage(prod, sandbox, running, estate, folder, folder / "ca" / "hms-esr-ca-cert.pem")
+            ca = folder / "ca" / "hms-esr-ca-cert.pem"
+            yield Stage(prod, sandbox, forged, running, estate, folder, ca, raw, admin)
 
 
 async def curl(*arguments: str, client: str = MEMBER) -> tuple[int, str]:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from conftest import a_drill, a_scenario, a_switch, an_estate
 
 from generator.entry import Entry
 from generator.request import Aim, Sanitiser, ask_for, refusal, take_aim
 from switchboard.errors import BadInput
 from switchboard.policy import decide
 from switchboard.verdict import Upstream
+from tests.generator.stage import a_drill, a_scenario, a_switch, an_estate
 
 ESTATE = an_estate("http://sandbox.test:8080")
 TARGET = ESTATE.targets["staging"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -47,8 +46,3 @@ async def client(running: Agency) -> AsyncIterator[aiohttp.ClientSession]:
     base = f"http://127.0.0.1:{running.http_port}"
     async with aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         yield session
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path

@@ -13,22 +13,24 @@ from sandbox.certificates import ServerFiles
 from sandbox.side import Side
 from switchboard.errors import Unavailable
 
+PATIENCE_S = 20.0
+
 
 async def raw(port: int, data: bytes) -> bytes:
     """Send bytes on a new connection, close the sending side, return all that came back."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    with contextlib.suppress(ConnectionError):
-        writer.write(data)
-        await writer.drain()
-        writer.write_eof()
-    try:
-        return await reader.read()
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+    async with asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            with contextlib.suppress(ConnectionError):
+                writer.write(data)
+                await writer.drain()
+                writer.write_eof()
+                return await reader.read()
+            return b""
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -80,7 +82,7 @@ def test_the_books_are_as_exact_under_uvloop(server_files: ServerFiles, trust: s
             return running.books
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        books = runner.run(visit())
+        books = runner.run(asyncio.wait_for(visit(), PATIENCE_S))
     assert (books.connections, books.requests) == (2, 1)
 
 

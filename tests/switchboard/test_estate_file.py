@@ -78,9 +78,9 @@ def test_all_problems_come_at_once_with_file_line_key_value_and_expectation() ->
     with pytest.raises(InvalidFile) as caught:
         parse_estate(text, "switchboard.yml")
     assert str(caught.value).splitlines() == [
-        "switchboard.yml:29: targets.staging.cookies: 'isolated' is not 'isolate' or 'pass'",
-        "switchboard.yml:38: gard: 'gard' is not a key that is known here (did you mean 'guard'?)",
-        "switchboard.yml:39: workers: 'many' is not a whole number or 'auto'",
+        "switchboard.yml:27: targets.staging.cookies: 'isolated' is not 'isolate' or 'pass'",
+        "switchboard.yml:36: gard: 'gard' is not a key that is known here (did you mean 'guard'?)",
+        "switchboard.yml:37: workers: 'many' is not a whole number or 'auto'",
     ]
     assert caught.value.exit_code == 2
 
@@ -90,7 +90,7 @@ def test_a_production_host_that_is_left_open_is_refused_by_name() -> None:
     with pytest.raises(InvalidFile) as caught:
         parse_estate(text, "f")
     assert str(caught.value) == (
-        "f:14: targets.staging: '*.cms.example' is not covered by this target: list it in 'block'"
+        "f:13: targets.staging: '*.cms.example' is not covered by this target: list it in 'block'"
     )
 
 

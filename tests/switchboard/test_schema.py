@@ -46,14 +46,20 @@ def complaints(value: Any, schema: dict[str, Any], *, root: dict[str, Any], at: 
         for item in value:
             yield from complaints(item, schema.get("items", {}), root=root, at=f"{at}[]")
     elif isinstance(value, dict):
-        known = schema.get("properties", {})
-        yield from (f"{at}: {key} is missing" for key in schema.get("required", []) if key not in value)
-        for key, inner in value.items():
-            other = schema.get("additionalProperties", True)
-            if key not in known and other is False:
-                yield f"{at}: {key} is unknown"
-            rule = known.get(key, other if isinstance(other, dict) else {})
-            yield from complaints(inner, rule, root=root, at=f"{at}.{key}")
+        yield from complaints_of_keys(value, schema, root=root, at=at)
+
+
+def complaints_of_keys(
+    value: dict[str, Any], schema: dict[str, Any], *, root: dict[str, Any], at: str
+) -> Iterator[str]:
+    known = schema.get("properties", {})
+    other = schema.get("additionalProperties", True)
+    yield from (f"{at}: {key} is missing" for key in schema.get("required", []) if key not in value)
+    for key, inner in value.items():
+        if key not in known and other is False:
+            yield f"{at}: {key} is unknown"
+        rule = known.get(key, other if isinstance(other, dict) else {})
+        yield from complaints(inner, rule, root=root, at=f"{at}.{key}")
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
