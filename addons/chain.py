@@ -109,7 +109,8 @@ def _must_go_on(name: str, fault: BaseException) -> bool:
 
 def _subject(hook: commands.StartHook) -> Any:
     """Return what a hook is about: the one field that every hook has."""
-    return getattr(hook, _subject_name(hook.__class__))
+    kind: Any = type(hook)
+    return getattr(hook, _subject_name(kind))
 
 
 @lru_cache

@@ -9,22 +9,24 @@ from __future__ import annotations
 import asyncio
 import collections
 import socket
-from types import SimpleNamespace
-from typing import ClassVar, cast
+from typing import ClassVar
 
-from mitmproxy import options
+from mitmproxy import http, options
 from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, layer, mode_specs, server
-from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 
 from addons.chain import Chain
+from addons.light import LightContext, settled, without_type_checks
 from addons.prompt import Prompt, Rest
+from addons.reading import Cut
 from switchboard.errors import Unavailable
 from switchboard.estate import Listener
 
 _BACKLOG = 1024
 _MOST_UPSTREAM = 100
+
+without_type_checks()
 
 
 class SteeredMode(mode_specs.ProxyMode):
@@ -62,7 +64,7 @@ class Handler(server.LiveConnectionHandler):
         super().__init__(*streams, opts, mode)
         # One upstream connection per HTTP/2 stream towards HTTP/1 servers: five would starve a page with streams.
         self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(_MOST_UPSTREAM))
-        context: Context = self.layer.context
+        context = LightContext(self.client, opts)
         top = Steered(context) if isinstance(mode, SteeredMode) else modes.HttpProxy(context)
         self.layer = self._prompt = Prompt(top, self._start)  # type: ignore[assignment]
 
@@ -99,6 +101,11 @@ class Handler(server.LiveConnectionHandler):
         else:
             self.client.error = "closed at an edge"  # still inside client_connected
 
+    async def cut(self, flow: http.HTTPFlow) -> None:
+        """Answer a request with 503 now, however much of it has come; one whose dial is awaited gets a 502."""
+        await self.server_event(Cut(flow))
+        self.cut_upstream()
+
     def cut_upstream(self) -> None:
         """Close every upstream connection; whoever waits for an answer gets a 502 with headers."""
         for conn, io in list(self.transports.items()):
@@ -119,7 +126,7 @@ class Doors:
 
     def __init__(self, *, chain: Chain, opts: options.Options) -> None:
         self._chain = chain
-        self._options = _settled(opts)
+        self._options = settled(opts)
         self._servers: list[asyncio.Server] = []
         self.handlers: dict[str, Handler] = {}
 
@@ -159,11 +166,6 @@ class Doors:
             await asyncio.sleep(0.01)
         for handler in list(self.handlers.values()):
             handler.sever()
-
-
-def _settled(opts: options.Options) -> options.Options:
-    """Return the values as plain attributes: mitmproxy's own copies and checks a value each time it is read."""
-    return cast(options.Options, SimpleNamespace(**{name: getattr(opts, name) for name in opts.keys()}))  # noqa: SIM118
 
 
 def bind(listener: Listener) -> socket.socket:

@@ -10,6 +10,8 @@ are the connections closed. Requests that arrive meanwhile wait in `reroute` and
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import Mapping
 
 from mitmproxy import http
@@ -33,6 +35,7 @@ class Edge:
         self._waiting: dict[str, int] = {}
         self._retiring: set[str] = set()
         self._landed = asyncio.Event()
+        self._woken: dict[str, asyncio.Event] = {}
 
     def depart(self, flow: http.HTTPFlow) -> None:
         """A request was decided and goes on its way."""
@@ -44,7 +47,14 @@ class Edge:
         if flights is not None and flights.pop(flow.id, None) is not None:
             if not flights:
                 del self._flights[flow.client_conn.id]
+            self._woken.pop(flow.id, None)
             self._landed.set()
+
+    async def rest(self, flow: http.HTTPFlow, seconds: float) -> None:
+        """Wait with a request in flight, at most until an edge has no more time for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.setdefault(flow.id, asyncio.Event()).wait()
 
     def wait(self, client_id: str, by: int) -> None:
         """Count requests that are held for the next epoch (`by` 1) or no longer are (-1)."""
@@ -75,7 +85,9 @@ class Edge:
         await self._landing(crossing, drain_s)
         late = [handler for handler in crossing if self._flying(handler)]
         for handler in late:
-            handler.cut_upstream()
+            for flow in itertools.filterfalse(is_stream, self._flying(handler)):
+                self._woken.setdefault(flow.id, asyncio.Event()).set()
+                await handler.cut(flow)
         if late:
             await self._landing(late, _ANSWER_S)
         for handler in crossing:
@@ -86,9 +98,12 @@ class Edge:
     def _changes(self, handler: Handler, old: Switch, new: Switch) -> bool:
         address, user = handler.client.peername[0], self._logins.user_behind(handler.client.id)
         before, after = old.member(address, user), new.member(address, user)
-        was = (before.drill.id, before.drill.phase) if before and before.drill else None
-        now = after.drill if after else None
-        return now is not None and now.phase in HOLDING and was != (now.id, now.phase)
+        was, now = before.drill if before else None, after.drill if after else None
+        if was is None or now is None or was.id != now.id:
+            # Into or out of a drill, also where this node missed its arming or draining. Out of those phases
+            # nothing is left to close: it was closed when they began.
+            return was is not now and (was is None or was.phase not in HOLDING)
+        return now.phase in HOLDING and was.phase is not now.phase
 
     def _flying(self, handler: Handler) -> list[http.HTTPFlow]:
         return list(self._flights.get(handler.client.id, {}).values())

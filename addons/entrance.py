@@ -20,6 +20,7 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 from addons.current import Current
 from addons.doors import Steered
 from addons.login import Logins
+from addons.reading import HttpReader
 from addons.witness import Witness
 from switchboard.authority import Unclear, parse_authority, parse_host
 
@@ -60,11 +61,11 @@ class Entrance:
         """Choose the layer that reads a connection, or leave it open until enough bytes have come."""
         context, data = pending.context, pending.data_client()
         if len(context.layers) == 1 and isinstance(context.layers[0], modes.HttpProxy):
-            pending.layer = layers.HttpLayer(context, HTTPMode.regular)
+            pending.layer = HttpReader(context, HTTPMode.regular)
         elif len(context.layers) == 1 and isinstance(context.layers[0], Steered):
             pending.layer = self._steered(context, data)
         elif isinstance(context.layers[-1], layers.ClientTLSLayer):
-            pending.layer = layers.HttpLayer(context, HTTPMode.transparent)
+            pending.layer = HttpReader(context, HTTPMode.transparent)
         else:
             pending.layer = self._tunnelled(context, data)
 
@@ -84,7 +85,7 @@ class Entrance:
 
     def _plain(self, context: Context, data: bytes) -> layer.Layer:
         if _HTTP.match(data) or data.startswith(b"PRI "):
-            return layers.HttpLayer(context, HTTPMode.transparent)
+            return HttpReader(context, HTTPMode.transparent)
         client = context.client
         member = self._current.switch.member(client.peername[0], self._logins.user_behind(client.id))
         if member is None:

@@ -15,36 +15,39 @@ class WrongLogin(Exception):
 
 
 class Logins:
-    """Users of all cohorts with their passwords; remembers who logged in on a CONNECT."""
+    """Users of all cohorts with their passwords; remembers who logged in on a connection."""
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
         self._passwords = {name: value.encode() for name, value in passwords.items()}
-        self._tunnels: dict[str, str] = {}
+        self._connections: dict[str, str] = {}
 
     def user_of(self, flow: http.HTTPFlow) -> str | None:
-        """Return the user of a request, None without login; raises WrongLogin."""
-        remembered = self._tunnels.get(flow.client_conn.id)
-        if remembered is not None or not self._passwords:
-            return remembered
+        """Return the user of a request, None without login.
+
+        A connection belongs to whoever logged in on it first; raises WrongLogin also for another user after that.
+        """
+        if not self._passwords:
+            return None
+        remembered = self._connections.get(flow.client_conn.id)
         field = flow.request.headers.get("proxy-authorization")
         if field is None:
-            return None
+            return remembered
         name, password = _basic(field)
         known = self._passwords.get(name, b"")
-        if not hmac.compare_digest(known, password) or not known:
+        if not hmac.compare_digest(known, password) or not known or remembered not in (None, name):
             raise WrongLogin
         return name
 
     def remember(self, flow: http.HTTPFlow, user: str | None) -> None:
-        """Keep the user of a CONNECT for the requests inside its tunnel."""
+        """Keep the user of a connection: for the requests in its tunnel, its dials and its edges."""
         if user is not None:
-            self._tunnels[flow.client_conn.id] = user
+            self._connections[flow.client_conn.id] = user
 
     def user_behind(self, client_id: str) -> str | None:
-        return self._tunnels.get(client_id)
+        return self._connections.get(client_id)
 
     def forget(self, client_id: str) -> None:
-        self._tunnels.pop(client_id, None)
+        self._connections.pop(client_id, None)
 
 
 def _basic(field: str) -> tuple[str, bytes]:

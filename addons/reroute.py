@@ -49,7 +49,6 @@ class Reroute:
         user = self._user(flow)
         if flow.response is not None:
             return None
-        self._logins.remember(flow, user)
         ask = Ask(
             client=_client(flow),
             user=user,
@@ -86,8 +85,7 @@ class Reroute:
         else:
             self._refuse(flow, verdict)
         found.local = flow.response is not None
-        if not found.local:
-            self._edge.depart(flow)
+        self._edge.depart(flow)
         return waiting
 
     def request(self, flow: http.HTTPFlow) -> None:
@@ -139,7 +137,9 @@ class Reroute:
 
     def _user(self, flow: http.HTTPFlow) -> str | None:
         try:
-            return self._logins.user_of(flow)
+            user = self._logins.user_of(flow)
+            self._logins.remember(flow, user)
+            return user
         except WrongLogin:
             self._witness.refused(_LOGIN)
             flow.response = _refusal(407, _LOGIN, None)
@@ -200,7 +200,7 @@ class Reroute:
         return self._mock_later(flow, mock, found.verdict)
 
     async def _mock_later(self, flow: http.HTTPFlow, mock: Mock, verdict: Verdict) -> None:
-        await asyncio.sleep(mock.delay)
+        await self._edge.rest(flow, mock.delay)
         flow.response = _mocked(mock, verdict)
 
     def _forward(self, flow: http.HTTPFlow, found: Passage) -> None:

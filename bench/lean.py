@@ -15,9 +15,11 @@ from mitmproxy.addons import core, proxyserver
 from mitmproxy.master import Master
 from mitmproxy.proxy import layer, layers
 from mitmproxy.proxy.layers.http import HTTPMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addons.chain import Chain
 from addons.doors import Doors
+from addons.light import rest_memory
 from bench import child
 from bench.scene import ORIGIN, document
 from switchboard.estate import Estate
@@ -27,7 +29,13 @@ from switchboard.proxy import OPTIONS, worker
 
 
 class NoPolicy:
-    """Proxy whatever is asked for."""
+    """Proxy whatever is asked for, as it came; every name leads to the origin."""
+
+    def __init__(self, origin: tuple[str, int]) -> None:
+        self._origin = origin
+
+    def server_connect(self, data: ServerConnectionHookData) -> None:
+        data.server.address = self._origin
 
     def next_layer(self, pending: layer.NextLayer) -> None:
         pending.layer = layers.HttpLayer(pending.context, HTTPMode.regular)
@@ -42,13 +50,13 @@ async def _lookup(host: str, port: int) -> list[str]:
 
 
 @asynccontextmanager
-async def _without_policy(estate: Estate) -> AsyncIterator[list[tuple[str, int]]]:
+async def _without_policy(estate: Estate, origin: tuple[str, int]) -> AsyncIterator[list[tuple[str, int]]]:
     master = Master(options.Options())
     master.addons.add(core.Core(), proxyserver.Proxyserver())
     known = master.options.keys()
     master.options.update(**{name: value for name, value in OPTIONS.items() if name in known})
     chain = Chain(on_fault=lambda hook: None)
-    chain.add(NoPolicy())
+    chain.add(NoPolicy(origin))
     doors = Doors(chain=chain, opts=master.options)
     try:
         yield [await doors.open(listener) for listener in estate.listeners.proxy]
@@ -64,16 +72,16 @@ async def _with_policy(estate: Estate, state: Path) -> AsyncIterator[list[tuple[
         yield running.addresses
 
 
-async def _serve(text: str, state: Path, *, policy: bool) -> None:
-    estate = parse_estate(text, "switchboard.yml")
-    async with _with_policy(estate, state) if policy else _without_policy(estate) as addresses:
+async def _serve(given: child.Line) -> None:
+    estate = parse_estate(given["estate"], "switchboard.yml")
+    rest_memory()
+    async with _without_policy(estate, (ORIGIN, given["bare"])) if given["bare"] else _with_policy(estate, Path(given["state"])) as addresses:
         child.say(port=addresses[0][1])
         await child.parent_gone()
 
 
 def _main() -> None:
-    given = child.first_line()
-    uvloop.run(_serve(given["estate"], Path(given["state"]), policy=given["policy"]))
+    uvloop.run(_serve(child.first_line()))
 
 
 if __name__ == "__main__":

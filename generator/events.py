@@ -39,7 +39,7 @@ class EventLog:
             event = orjson.loads(text)
         except orjson.JSONDecodeError:
             return Reason.BAD_EVENT if text.strip() else Reason.BLANK
-        return self.take(event)
+        return self._take(event)
 
     def read_document(self, text: bytes) -> Iterator[Item] | None:
         """Return the entries of a whole file that is one object or a list of them; None where it is neither."""
@@ -48,10 +48,9 @@ class EventLog:
         except orjson.JSONDecodeError:
             return None
         events = found if isinstance(found, list) else [found]
-        return (self.take(event) for event in events)
+        return (self._take(event) for event in events)
 
-    def take(self, event: Any) -> Item:
-        """Return the entry of one decoded event, or why there is none."""
+    def _take(self, event: Any) -> Item:
         if not isinstance(event, Mapping):
             return Reason.BAD_EVENT
         url, method = event.get("url"), event.get("method", "GET")

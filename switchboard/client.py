@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import orjson
 from aiohttp import (
@@ -17,7 +18,6 @@ from aiohttp import (
     ClientResponse,
     ClientSession,
     ClientTimeout,
-    InvalidURL,
 )
 
 from switchboard.errors import BadInput, Conflict, EsrError, NotFound, Unauthorised, Unavailable
@@ -49,7 +49,7 @@ class ApiClient:
     """
 
     def __init__(self, url: str, *, token: str | None = None) -> None:
-        self._url = url.rstrip("/")
+        self._url = _checked(url)
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._session: ClientSession | None = None
 
@@ -149,7 +149,13 @@ class ApiClient:
 
     async def post_outcomes(self, lines: bytes, *, drill: str | None = None) -> Json:
         """Send NDJSON outcomes and return `{"drill","counted"}`; all lines are counted or none."""
-        return await self._json("POST", "/api/esr/score/events", params=_given(drill=drill), data=lines)
+        return await self._json(
+            "POST",
+            "/api/esr/score/events",
+            params=_given(drill=drill),
+            data=io.BytesIO(lines),
+            headers={"Content-Type": "application/x-ndjson"},
+        )
 
     async def leaks(self, *, drill: str | None = None) -> Json:
         """Return the leak report."""
@@ -215,10 +221,6 @@ class ApiClient:
                 if answer.status not in accept and not 200 <= answer.status < 300:
                     raise _refusal(answer.status, await answer.read(), self._url)
                 yield answer
-        except InvalidURL as error:
-            raise BadInput(
-                f"--url: {self._url!r} is not the address of an admin like 'http://127.0.0.1:8700'"
-            ) from error
         except (ClientConnectionError, ClientPayloadError, TimeoutError) as error:
             raise Unavailable(
                 f"no admin answers at {self._url} ({str(error) or type(error).__name__}): "
@@ -227,6 +229,17 @@ class ApiClient:
             ) from error
         except ClientError as error:
             raise _not_the_admin(self._url, str(error)) from error
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadInput(f"--url: {url!r} is not the address of an admin like 'http://127.0.0.1:8700'")
+    return url.rstrip("/")
 
 
 def _drill_path(drill_id: str, verb: str | None = None) -> str:

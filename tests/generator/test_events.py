@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -47,7 +48,8 @@ def test_a_body_that_is_no_text_is_sent_as_json() -> None:
 )
 def test_stamps_come_in_many_units(ts: object, stamp: float, whole: bool) -> None:
     entry = take(ts=ts)
-    assert (pytest.approx(entry.stamp), entry.whole) == (stamp, whole)
+    assert entry.stamp == pytest.approx(stamp)
+    assert entry.whole is whole
 
 
 def test_delays_add_up_from_event_to_event() -> None:
@@ -87,7 +89,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(("url", "method", "headers", "body", "delay", "ts"), JSON)))
 def test_no_event_upsets_the_reader(event: dict[str, Any]) -> None:
-    assert isinstance(EventLog().take({"url": "/"} | event), Entry | Reason)
+    assert isinstance(EventLog().read(json.dumps({"url": "/"} | event).encode()), Entry | Reason)
 
 
 @given(st.binary(max_size=200))

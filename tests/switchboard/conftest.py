@@ -66,7 +66,7 @@ class Stage:
 
     @asynccontextmanager
     async def node(self, node_id: str) -> AsyncIterator[None]:
-        """A node that acknowledges every epoch and beats twice a second."""
+        """A node that acknowledges every epoch as soon as it comes."""
         async with asyncio.TaskGroup() as tasks:
             first = asyncio.Event()
             task = tasks.create_task(_acknowledging(self.store, node_id, first))

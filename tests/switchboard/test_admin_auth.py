@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import CookieJar, ClientSession
+from aiohttp import ClientSession, CookieJar
 from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.admin_auth import Attempts, ensure_token, host_is_ours, login_url
+from switchboard.client import ApiClient
 from switchboard.errors import Unauthorised, Unavailable
 
 TOKEN = "a-token-of-the-tests"
@@ -70,7 +71,7 @@ async def test_admins_on_one_redis_accept_each_others_tokens(stage: Any, eventua
             async with one.http.get(
                 one.url + "/api/esr/state", headers={"Authorization": "Bearer another-token"}
             ) as answer:
-                return answer.status == 200
+                return bool(answer.status == 200)
 
         await eventually(is_accepted)
         assert (await two.api.state())["mode"] == "live"
@@ -121,12 +122,9 @@ async def test_everything_else_needs_the_token(stage: Any, method: str, path: st
 
 
 async def test_the_client_says_that_the_token_is_wrong(stage: Any) -> None:
-    async with stage() as it:
-        from switchboard.client import ApiClient
-
-        async with ApiClient(it.url, token="wrong") as api:
-            with pytest.raises(Unauthorised, match="admin.token"):
-                await api.state()
+    async with stage() as it, ApiClient(it.url, token="wrong") as api:
+        with pytest.raises(Unauthorised, match=r"admin\.token"):
+            await api.state()
 
 
 async def test_wrong_tokens_are_counted_and_then_refused_for_a_minute(stage: Any) -> None:

@@ -88,9 +88,9 @@ async def test_an_id_that_is_not_kept_any_more_leads_to_the_present(stage: Any, 
 
 
 async def test_an_id_that_is_none_is_refused(stage: Any) -> None:
-    async with stage() as it:
-        async with it.http.get(it.url + "/api/esr/score", headers={**HEADERS, "Last-Event-ID": "x"}) as answer:
-            assert (answer.status, (await answer.json())["code"]) == (400, "bad_input")
+    headers = {**HEADERS, "Last-Event-ID": "x"}
+    async with stage() as it, it.http.get(it.url + "/api/esr/score", headers=headers) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (400, "bad_input")
 
 
 async def test_the_stream_of_an_unknown_drill_is_not_found(stage: Any) -> None:
