@@ -19,7 +19,14 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from addons.current import Current
 from addons.login import Logins
 from addons.witness import Witness
-from switchboard.dialing import Plan, check_address, check_live_address, is_production_address, plan
+from switchboard.dialing import (
+    Plan,
+    check_address,
+    check_live_address,
+    is_production_address,
+    is_still_outside,
+    plan,
+)
 from switchboard.switch import Member, Switch, parse_address
 
 
@@ -80,7 +87,7 @@ class Dial:
             raise Refused("no peer address")
         member = self._member(data.client, switch)
         production = is_production_address(peer[0], peer[1], switch=switch)
-        if member is not None:
+        if member is not None and not is_still_outside(member):
             drill = member.drill.id if member.drill else None
             self._witness.dialled(drill, (peer[0], peer[1]), production=production)
             if production or pin.plan.live:

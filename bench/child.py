@@ -52,11 +52,11 @@ class Child:
 
 @contextmanager
 def child(
-    command: Sequence[str], *, first: Line | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str], *, first: Line | None = None, env: Mapping[str, str] | None = None, quiet: bool = False
 ) -> Iterator[Child]:
     """Run a command of this environment; `first` is a line it gets before it says that it is ready.
 
-    Raises Unavailable where it does not start.
+    `quiet` drops what it writes to standard error. Raises Unavailable where it does not start.
     """
     process = subprocess.Popen(
         command,
@@ -64,6 +64,7 @@ def child(
         env={**os.environ, **(env or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if quiet else None,
         text=True,
     )
     assert process.stdin is not None

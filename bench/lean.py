@@ -33,9 +33,15 @@ class NoPolicy:
 
     def __init__(self, origin: tuple[str, int]) -> None:
         self._origin = origin
+        self._asked: dict[str, object] = {}
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
+        self._asked[data.server.id] = data.server.address
         data.server.address = self._origin
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        # mitmproxy reuses a connection by the name that was asked for.
+        data.server.__dict__["address"] = self._asked.pop(data.server.id)
 
     def next_layer(self, pending: layer.NextLayer) -> None:
         pending.layer = layers.HttpLayer(pending.context, HTTPMode.regular)
@@ -50,13 +56,13 @@ async def _lookup(host: str, port: int) -> list[str]:
 
 
 @asynccontextmanager
-async def _without_policy(estate: Estate, origin: tuple[str, int]) -> AsyncIterator[list[tuple[str, int]]]:
+async def _without_policy(estate: Estate, given: child.Line) -> AsyncIterator[list[tuple[str, int]]]:
     master = Master(options.Options())
     master.addons.add(core.Core(), proxyserver.Proxyserver())
     known = master.options.keys()
     master.options.update(**{name: value for name, value in OPTIONS.items() if name in known})
     chain = Chain(on_fault=lambda hook: None)
-    chain.add(NoPolicy(origin))
+    chain.add(NoPolicy((ORIGIN, given["http"])))
     doors = Doors(chain=chain, opts=master.options)
     try:
         yield [await doors.open(listener) for listener in estate.listeners.proxy]
@@ -66,16 +72,16 @@ async def _without_policy(estate: Estate, origin: tuple[str, int]) -> AsyncItera
 
 
 @asynccontextmanager
-async def _with_policy(estate: Estate, state: Path) -> AsyncIterator[list[tuple[str, int]]]:
+async def _with_policy(estate: Estate, given: child.Line) -> AsyncIterator[list[tuple[str, int]]]:
     switch = compile_switch(estate, document())
-    async with worker(switch, state=state, resolver=_lookup) as running:
+    async with worker(switch, state=Path(given["state"]), resolver=_lookup) as running:
         yield running.addresses
 
 
 async def _serve(given: child.Line) -> None:
-    estate = parse_estate(given["estate"], "switchboard.yml")
+    run = _with_policy if given["policy"] else _without_policy
     rest_memory()
-    async with _without_policy(estate, (ORIGIN, given["bare"])) if given["bare"] else _with_policy(estate, Path(given["state"])) as addresses:
+    async with run(parse_estate(given["estate"], "switchboard.yml"), given) as addresses:
         child.say(port=addresses[0][1])
         await child.parent_gone()
 

@@ -36,20 +36,17 @@ class Side:
 def workers(scene: Scene, name: str, *, count: int = 1) -> Iterator[Side]:
     """Run workers under the full policy that share one port."""
     with shared_port() as port, ExitStack() as stack:
-        state = scene.folder / "state"
-        first = {"estate": scene.estate(port), "state": str(state), "policy": True}
+        first = {"estate": scene.estate(port), "policy": True, "state": str(scene.folder / "state")}
         running = tuple(stack.enter_context(child(module("lean"), first=first)) for _ in range(count))
-        yield _plain(name, running, port)
+        yield Side(name, running, port, _absolute(), marker("clean").decode())
 
 
 @contextmanager
 def without_policy(scene: Scene, name: str) -> Iterator[Side]:
-    """Run the same lean proxy with no policy; the client asks it for the origin itself."""
-    first = {"estate": scene.estate(0), "state": str(scene.folder / "lean"), "policy": False}
+    """Run the same lean proxy with no policy: the same request gets to the same origin, unchanged."""
+    first = {"estate": scene.estate(0), "policy": False, "http": scene.http}
     with child(module("lean"), first=first) as running:
-        host = f"{ORIGIN}:{scene.http}"
-        asked = head(f"http://{host}/sandbox{_PATH}", host)
-        yield Side(name, (running,), running.ready["port"], asked, marker("dirty").decode())
+        yield Side(name, (running,), running.ready["port"], _absolute(), marker("astray").decode())
 
 
 @contextmanager
@@ -70,8 +67,8 @@ def mitmdump(scene: Scene, name: str) -> Iterator[Side]:
     for key, value in options.items():
         command += ["--set", f"{key}={value}"]
     command += ["-s", str(Path(__file__).parent / "rewrite.py")]
-    with child(command, env={"BENCH_ROUTES": json.dumps(_script_routes(scene))}) as running:
-        yield _plain(name, (running,), running.ready["port"])
+    with child(command, env={"BENCH_ROUTES": json.dumps(_script_routes(scene))}, quiet=True) as running:
+        yield Side(name, (running,), running.ready["port"], _absolute(), marker("clean").decode())
 
 
 def over_tls(side: Side, name: str, *, ca: Path) -> Side:
@@ -79,8 +76,8 @@ def over_tls(side: Side, name: str, *, ca: Path) -> Side:
     return Side(name, side.children, side.port, head(_PATH), side.marker, tunnel=ASKED, ca=str(ca))
 
 
-def _plain(name: str, running: tuple[Child, ...], port: int) -> Side:
-    return Side(name, running, port, head(f"http://{ASKED}{_PATH}"), marker("clean").decode())
+def _absolute() -> str:
+    return head(f"http://{ASKED}{_PATH}")
 
 
 def _script_routes(scene: Scene) -> list[list[list[str]]]:

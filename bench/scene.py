@@ -34,8 +34,14 @@ targets:
       - {{from: "www.cms.example", to: "http://sandbox-mfe.test:{http}"}}
       - {{from: "forms.cms.example", to: "http://sandbox-mfe.test:{http}/forms"}}
       - {{from: "static.cms.example", to: "http://sandbox-mfe.test:{http}/static"}}
-      - {{from: "http://api.cms.example/profile", to: "http://sandbox-svc.test:{http}/sandbox/profile", name: svc-profile, methods: [GET, PUT]}}
-      - {{from: "https://api.cms.example/profile", to: "https://sandbox-svc.test:{tls}/sandbox/profile", name: svc-profile-tls, methods: [GET, PUT]}}
+      - from: "http://api.cms.example/profile"
+        to: "http://sandbox-svc.test:{http}/sandbox/profile"
+        name: svc-profile
+        methods: [GET, PUT]
+      - from: "https://api.cms.example/profile"
+        to: "https://sandbox-svc.test:{tls}/sandbox/profile"
+        name: svc-profile-tls
+        methods: [GET, PUT]
       - {{from: "http://api.cms.example/plans/2020", to: "http://sandbox-svc.test:{http}/sandbox/plans"}}
       - {{from: "http://api.cms.example/plans", to: "http://sandbox-svc.test:{http}/sandbox/all-plans"}}
       - {{from: "http://api.cms.example", to: "http://sandbox-svc.test:{http}/sandbox"}}

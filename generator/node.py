@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 BEAT_S = 1.0
 FLUSH_S = 0.5
+_CANCEL_AGAIN_S = 0.2
 
 Scenarios = Callable[[], Mapping[str, Scenario]]
 
@@ -94,9 +95,8 @@ class _Node:
             return
         for drill_id in drill_ids:
             one = self.plays[drill_id]
-            one.task.cancel()
             self.played_s[drill_id] = one.before_s + time.monotonic() - one.began
-        await asyncio.wait([self.plays[drill_id].task for drill_id in drill_ids])
+        await end([self.plays[drill_id].task for drill_id in drill_ids])
         for drill_id in drill_ids:
             del self.plays[drill_id]  # only now: until then its last figures may still come
         await self.flush()
@@ -178,6 +178,19 @@ class _Node:
             self.recorders = [pair for pair in self.recorders if pair[0] in self.plays or pair[1].take() is not None]
 
 
+async def end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11, which redis and others use, loses a cancellation that comes
+    in the very step in which its work is done (python/cpython#86296).
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+
+
 async def serve(
     estate: Estate,
     *,
@@ -201,9 +214,7 @@ async def serve(
         await node.apply(document)
         loops = [tasks.create_task(loop()) for loop in (node.follow, node.beat, node.keep_flushing)]
         await stop.wait()
-        for loop in loops:
-            loop.cancel()
-        await asyncio.wait(loops)
+        await end(loops)
         await node.silence(list(node.plays))
     await node.flush()
     try:

@@ -25,7 +25,7 @@ from switchboard.admin_auth import (
     login_url,
     session_key,
 )
-from switchboard.admin_drills import DrillCalls
+from switchboard.admin_drills import DrillCalls, Examine
 from switchboard.admin_errors import translate_errors
 from switchboard.admin_feed import FeedCalls
 from switchboard.admin_health import HealthCalls
@@ -64,14 +64,18 @@ async def serve(
     scenarios: Scenarios,
     token: str | None,
     guard: str = "absent",
+    examine: Examine = lambda scenario: None,
     stop: asyncio.Event,
     on_bound: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the admin until `stop` is set; `on_bound` gets the URL once it listens.
 
-    Raises Unavailable where the port or the state folder cannot be had; Redis may be away.
+    `examine` raises BadInput for a scenario whose source cannot be read. Raises Unavailable where the port or
+    the state folder cannot be had; Redis may be away.
     """
-    async with admin(estate, store=store, state=state, scenarios=scenarios, token=token, guard=guard) as url:
+    async with admin(
+        estate, store=store, state=state, scenarios=scenarios, token=token, guard=guard, examine=examine
+    ) as url:
         if on_bound is not None:
             on_bound(url)
         await stop.wait()
@@ -86,6 +90,7 @@ async def admin(
     scenarios: Scenarios,
     token: str | None,
     guard: str = "absent",
+    examine: Examine = lambda scenario: None,
     names: Iterable[str] = (),
     extra_routes: Iterable[web.RouteDef] = (),
 ) -> AsyncIterator[str]:
@@ -107,7 +112,7 @@ async def admin(
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_let_go(parts))
     for calls in (
-        DrillCalls(desk, scenarios, guard=guard),
+        DrillCalls(desk, scenarios, guard=guard, examine=examine),
         FeedCalls(parts.board, store),
         HealthCalls(desk, parts.board),
         PageCalls(estate, parts.gatekeeper, state=state),

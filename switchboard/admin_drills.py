@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -25,14 +26,18 @@ from switchboard.drill import Drill, Event, Phase, SwitchDocument
 from switchboard.errors import BadInput, Conflict
 from switchboard.scenario import Scenario
 
+# Raises BadInput where a scenario's source cannot be read; what reads logs is the generator's, so programs give it.
+Examine = Callable[[Scenario], None]
+
 
 class DrillCalls:
     """Everything below `/api/esr/` that reads or moves the switch."""
 
-    def __init__(self, desk: Desk, scenarios: Scenarios, *, guard: str) -> None:
+    def __init__(self, desk: Desk, scenarios: Scenarios, *, guard: str, examine: Examine) -> None:
         self._desk = desk
         self._scenarios = scenarios
         self._guard = guard
+        self._examine = examine
 
     def routes(self) -> Iterable[web.RouteDef]:
         one = "/api/esr/drills/{id}"
@@ -111,6 +116,8 @@ class DrillCalls:
         cohort = chosen_cohort(body, estate)
         if cohort is None and scenario is None:
             raise BadInput("body: a drill without a cohort needs a scenario, else nothing would happen")
+        if scenario is not None:
+            await asyncio.to_thread(self._examine, scenario)
         wanted = new_drill(
             body, target=target, cohort=cohort, scenario=scenario, drill_id=_new_id(scenario), now=self._desk.clock()
         )

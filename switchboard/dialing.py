@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from switchboard.authority import Address
-from switchboard.drill import HOLDING
+from switchboard.drill import Phase
 from switchboard.estate import Listener
 from switchboard.switch import Member, Switch, parse_address
 
@@ -28,12 +28,14 @@ class Plan:
 
 
 def plan(host: str, port: int, *, member: Member | None, tls: bool, switch: Switch) -> Plan | str:
-    """Return how a client's traffic may dial `host:port` at this moment, or the reason why not."""
-    if member is None:
+    """Return how a client's traffic may dial `host:port` at this moment, or the reason why not.
+
+    While a drill arms or drains, new requests are held before they get here: what dials then is in flight, and
+    finishes on the side where it began.
+    """
+    if member is None or is_still_outside(member):
         place, place_port = live_place(host, port, switch=switch)
         return Plan(place, place_port, live=True)
-    if member.drill is not None and member.drill.phase in HOLDING:
-        return f"drill is {member.drill.phase}"
     world, drill = member.world, member.drill.id if member.drill else None
     upstream = world.places.get((host, port))
     if upstream is not None:
@@ -45,6 +47,11 @@ def plan(host: str, port: int, *, member: Member | None, tls: bool, switch: Swit
     if host in world.allow or (world.allow_unlisted and host not in world.block):
         return Plan(host, port, live=False, drill=drill)
     return "not a place of this drill"
+
+
+def is_still_outside(member: Member) -> bool:
+    """Return whether a member's drill is only arming, so that what is in flight belongs to production."""
+    return member.drill is not None and member.drill.phase is Phase.ARMING
 
 
 def check_address(address: str, port: int, *, switch: Switch, sandbox: str | None) -> str | None:

@@ -141,10 +141,33 @@ def _public(summary: str, media: str, **more: Any) -> _Schema:
     return _call(summary, _answers(200, media=media), security=[], **more)
 
 
-def _paths() -> dict[str, _Schema]:
-    drill = _answers(200, schema=_ref("Drill"))
+def _switch_paths() -> dict[str, _Schema]:
     state = _answers(200, 202, schema=_ref("State"))
     mode = _body(["mode"], mode={"type": "string", "enum": ["live", "sandbox"]}, target=_TEXT, cohort=_TEXT)
+    return {
+        "/api/esr/state": {"get": _call("Read switch and nodes", _answers(200, schema=_ref("State")))},
+        "/api/esr/mode": {
+            "put": _call(
+                "Turn the small toggle: a drill without traffic, or the end of all drills",
+                state,
+                requestBody=mode,
+                parameters=[_header("If-Match", "The epoch that the change builds upon.")],
+            )
+        },
+        "/api/esr/scenarios": {
+            "get": _call("List scenarios", _answers(200, schema=_object(scenarios=_list(_ref("Scenario")))))
+        },
+        "/api/esr/targets": {
+            "get": _call(
+                "List targets and cohorts",
+                _answers(200, schema=_object(targets=_list(_ref("Target")), cohorts=_list(_ref("Cohort")))),
+            )
+        },
+    }
+
+
+def _drill_paths() -> dict[str, _Schema]:
+    drill = _answers(200, schema=_ref("Drill"))
     start = _body(
         (),
         scenario=_MAYBE_TEXT,
@@ -158,15 +181,6 @@ def _paths() -> dict[str, _Schema]:
         seed=_WHOLE,
     )
     return {
-        "/api/esr/state": {"get": _call("Read switch and nodes", _answers(200, schema=_ref("State")))},
-        "/api/esr/mode": {
-            "put": _call(
-                "Turn the small toggle: a drill without traffic, or the end of all drills",
-                state,
-                requestBody=mode,
-                parameters=[_header("If-Match", "The epoch that the change builds upon.")],
-            )
-        },
         "/api/esr/drills": {
             "get": _call("List drills", _answers(200, schema=_object(drills=_list(_ref("Drill"))))),
             "post": _call("Start a drill", _answers(201, schema=_ref("Drill")), requestBody=start),
@@ -180,6 +194,11 @@ def _paths() -> dict[str, _Schema]:
         },
         "/api/esr/drills/{id}/pause": {"post": _call("Pause its traffic", drill, parameters=[_ID])},
         "/api/esr/drills/{id}/resume": {"post": _call("Resume its traffic", drill, parameters=[_ID])},
+    }
+
+
+def _figure_paths() -> dict[str, _Schema]:
+    return {
         "/api/esr/score": {
             "get": _call(
                 "Follow the scorecard: one object a second",
@@ -195,20 +214,16 @@ def _paths() -> dict[str, _Schema]:
                 requestBody={"required": True, "content": {"application/x-ndjson": {"schema": _ref("Outcome")}}},
             )
         },
-        "/api/esr/scenarios": {
-            "get": _call("List scenarios", _answers(200, schema=_object(scenarios=_list(_ref("Scenario")))))
-        },
-        "/api/esr/targets": {
-            "get": _call(
-                "List targets and cohorts",
-                _answers(200, schema=_object(targets=_list(_ref("Target")), cohorts=_list(_ref("Cohort")))),
-            )
-        },
         "/api/esr/leaks": {
             "get": _call("Read the leak report", _answers(200, schema=_ref("Leaks")), parameters=[_DRILL])
         },
-        "/api/esr/openapi.json": {"get": _call("Read this description", _answers(200, schema={"type": "object"}))},
         "/metrics": {"get": _call("Scrape metrics", _answers(200, media="text/plain"))},
+    }
+
+
+def _page_paths() -> dict[str, _Schema]:
+    return {
+        "/api/esr/openapi.json": {"get": _call("Read this description", _answers(200, schema={"type": "object"}))},
         "/healthz": {"get": _public("Tell that the admin runs", "application/json")},
         "/readyz": {
             "get": _call(
@@ -236,7 +251,7 @@ def describe_api() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "HMS-ESR", "version": __version__},
         "security": [{"token": []}, {"session": []}],
-        "paths": _paths(),
+        "paths": {**_switch_paths(), **_drill_paths(), **_figure_paths(), **_page_paths()},
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {

@@ -112,14 +112,22 @@ def serve(role: str, place: Place) -> None:
 
 
 async def _admin(place: Place) -> None:
-    from switchboard import admin  # each role loads its own libraries only
+    from generator.source import open_source  # each role loads its own libraries only
+    from switchboard import admin
+
+    shelf = place.shelf()
+
+    def examine(scenario: Scenario) -> None:
+        if scenario.log_path is not None:
+            open_source(scenario.log_path, shelf.folder, format=scenario.format)
 
     async with opened_store(place.settings) as store:
         await admin.serve(
             place.estate(),
             store=store,
             state=place.settings.state,
-            scenarios=place.shelf(),
+            scenarios=shelf,
+            examine=examine,
             token=place.settings.token,
             stop=stop_on_signals(),
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from itertools import chain
 from urllib.parse import urlsplit
 
@@ -187,18 +187,22 @@ class Store:
     async def _hints(self, channel: str, poll_s: float) -> AsyncGenerator[None, None]:
         """Yield once at the start, then after each message on the channel, and at least every `poll_s`."""
         while True:
-            try:
-                async with self._client.pubsub(ignore_subscribe_messages=True) as listener:
-                    with _cancellable():
-                        await listener.subscribe(channel)
+            async with aclosing(self._messages(channel, poll_s)) as messages:
+                async for _ in messages:
                     yield
-                    while True:
-                        with _cancellable():
-                            await listener.get_message(timeout=poll_s)
-                        yield
-            except (RedisError, OSError):
-                await asyncio.sleep(poll_s)  # polling goes on while the channel is away
-                yield
+            await asyncio.sleep(poll_s)  # polling goes on while the channel is away
+            yield
+
+    async def _messages(self, channel: str, poll_s: float) -> AsyncGenerator[None, None]:
+        """Yield after subscribing, after each message and each silence; end when the connection does."""
+        with suppress(RedisError, OSError):
+            async with self._client.pubsub(ignore_subscribe_messages=True) as listener:
+                with _cancellable():
+                    await listener.subscribe(channel)
+                while True:
+                    yield
+                    with _cancellable():
+                        await listener.get_message(timeout=poll_s)
 
     # -- score
 

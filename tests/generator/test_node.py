@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.node import serve
+from generator.node import end, serve
 from switchboard.drill import Drill, Phase, SwitchDocument
 from switchboard.errors import Unavailable
 from switchboard.node import NodeState
@@ -225,3 +225,17 @@ async def test_a_generator_that_takes_over_passes_over_what_was_played(
 
         await until(passed)
     assert sandbox.seen == []
+
+
+async def test_a_task_that_loses_a_cancellation_is_ended_all_the_same() -> None:
+    async def stubborn() -> None:
+        for _ in range(2):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+        await asyncio.sleep(30)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(stubborn())
+        await asyncio.sleep(0)
+        await end([task])
+    assert task.cancelled()

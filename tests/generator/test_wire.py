@@ -130,7 +130,9 @@ async def test_a_name_is_resolved_once(sandbox: Sandbox) -> None:
         return ("127.0.0.1",) if len(asked) == 1 else ("127.0.1.5",)
 
     switch = a_switch(an_estate("http://127.0.0.1:1"), a_drill())
-    wire = Wire(sandbox="staging", switch=lambda: switch, dialled=[].append, ca=None, connections=4, resolve=turns)
+    wire = Wire(
+        sandbox="staging", switch=lambda: switch, dialled=list[str]().append, ca=None, connections=4, resolve=turns
+    )
     async with wire:
         for _ in range(3):
             assert await wire.refusal(at(sandbox)) is None
@@ -157,7 +159,9 @@ async def test_an_unknown_name_is_an_outcome_too() -> None:
         raise OSError("no such name")
 
     switch = a_switch(an_estate("http://127.0.0.1:1"), a_drill())
-    wire = Wire(sandbox="staging", switch=lambda: switch, dialled=[].append, ca=None, connections=4, resolve=nothing)
+    wire = Wire(
+        sandbox="staging", switch=lambda: switch, dialled=list[str]().append, ca=None, connections=4, resolve=nothing
+    )
     assert (await sent(wire, a_request(Upstream("http", "nowhere.test", 80)))).status == 0
 
 
