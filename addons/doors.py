@@ -126,7 +126,7 @@ class Doors:
 
     def __init__(self, *, chain: Chain, opts: options.Options) -> None:
         self._chain = chain
-        self._options = settled(opts)
+        self.options = settled(opts)
         self._servers: list[asyncio.Server] = []
         self.handlers: dict[str, Handler] = {}
 
@@ -138,7 +138,7 @@ class Doors:
         mode = mode_specs.ProxyMode.parse(listener.mode)
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            handler = Handler((reader, writer), chain=self._chain, opts=self._options, mode=mode)
+            handler = Handler((reader, writer), chain=self._chain, opts=self.options, mode=mode)
             self.handlers[handler.client.id] = handler
             try:
                 await handler.handle_client()

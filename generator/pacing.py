@@ -14,7 +14,7 @@ class Pacer:
     `gap_cap_s` (after the division by speed) are cut to it and reported in `gaps_capped` and `capped_s`.
     """
 
-    def __init__(self, *, start: float, speed: float, gap_cap_s: float, first: float | None = None) -> None:
+    def __init__(self, *, speed: float, gap_cap_s: float, start: float = 0.0, first: float | None = None) -> None:
         self._start = start
         self._speed = speed
         self._gap_cap_s = gap_cap_s
@@ -22,6 +22,10 @@ class Pacer:
         self._offset = 0.0
         self.gaps_capped = 0
         self.capped_s = 0.0
+
+    def begin(self, start: float) -> None:
+        """Set the instant at which the first stamp is due, before anything has been placed."""
+        self._start = start
 
     def due(self, stamp: float) -> float:
         """Return when the next visit is due; stamps come in order, a step back counts as no time passed."""

@@ -89,12 +89,15 @@ class Player:
         self, visits: Iterator[Visit | None], pacer: Pacer, *, duration: float | None, played_s: float
     ) -> Iterator[Visit | None]:
         """Yield the visits that fall into the play, each with `pacer` set to it; None where others may run."""
-        gaps, capped_ms, passed = 0, 0, 0
+        gaps, capped_ms, passed, begun = 0, 0, 0, False
         for visit in visits:
             if visit is None:
                 yield None
                 continue
             self._in_hand = 1
+            if not begun:  # not earlier: filling the window for the first time is not the sandbox's lateness
+                pacer.begin(time.monotonic() - played_s)
+                begun = True
             pacer.due(visit.stamp)
             if pacer.gaps_capped != gaps:
                 self._count("gaps_capped", pacer.gaps_capped - gaps)

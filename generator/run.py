@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,7 +68,6 @@ async def play(
         sanitiser = Sanitiser(drill.id, target.credentials)
         player = Player(aim, sanitiser, wire, switch=switch, recorder=recorder, in_flight=limits.in_flight)
         pacer = Pacer(
-            start=time.monotonic() - played_s,
             speed=scenario.speed,
             gap_cap_s=scenario.gap_cap,
             first=0.0 if scenario.source == "synthetic" else None,
@@ -110,7 +108,7 @@ async def _cast(source: Source, scenario: Scenario) -> Cast:
     if scenario.users is None:
         return Cast(seed=scenario.seed)
     census: set[int] = set()
-    pacer = Pacer(start=0.0, speed=scenario.speed, gap_cap_s=scenario.gap_cap)
+    pacer = Pacer(speed=scenario.speed, gap_cap_s=scenario.gap_cap)
     for lines, item in enumerate(source.items()):
         if lines % PAUSE_AFTER == 0:
             await asyncio.sleep(0)

@@ -59,7 +59,9 @@ def up_verb(settings: Settings, scenarios: Path | None) -> None:
 @click.option("--scenarios", type=click.Path(path_type=Path), help="Scenario folder (default beside the estate).")
 @click.option("--listeners", help="Listeners as JSON, in place of the estate's (given by `up`).")
 @shared
-def serve_verb(settings: Settings, role: str, node: str | None, scenarios: Path | None, listeners: str | None) -> None:
+def serve_verb(
+    settings: Settings, *, role: str, node: str | None, scenarios: Path | None, listeners: str | None
+) -> None:
     """Run one role in the foreground until SIGTERM."""
     roles.serve(role, roles.Place(settings, node or f"{role}-1", scenarios, listeners))
 

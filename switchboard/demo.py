@@ -66,7 +66,7 @@ async def run(settings: Settings, choices: Choices) -> None:
         drill = _Drill(scene, client, trainee, say, headless=choices.headless or not sys.stdout.isatty())
         card = await drill.play(scenario, choices)
         lines = await _settled_lines(place.settings, card["drill"])
-        _summary(settings, scene, card, lines, say=say, leaked=drill.leaked)
+        _summary(settings, scene, card=card, lines=lines, say=say, leaked=drill.leaked)
         if drill.leaked:
             raise Leaked(f"production received {drill.leaked} requests from the drill")
 
@@ -171,7 +171,7 @@ def log_lines(counters: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _summary(
-    settings: Settings, scene: Scene, card: dict[str, Any], lines: dict[str, Any], *, say: Any, leaked: int
+    settings: Settings, scene: Scene, *, card: dict[str, Any], lines: dict[str, Any], say: Any, leaked: int
 ) -> None:
     books = scene.sandbox.books
     say(f"log lines: read {lines['read']}, sent {lines['sent']}, skipped {lines['skipped'] or 'none'}")

@@ -47,7 +47,7 @@ def decide(ask: Ask, switch: Switch) -> Verdict:
         return early
     if isinstance(found, Verdict):
         return _in_drill(found, member)
-    return _in_drill(_reach(ask, found, member, switch), member)
+    return _in_drill(_reach(ask, found, member=member, switch=switch), member)
 
 
 def decide_tunnel(ask: Ask, switch: Switch) -> Verdict:
@@ -69,7 +69,7 @@ def decide_tunnel(ask: Ask, switch: Switch) -> Verdict:
         key = (scheme, found.host, found.port)
         if key in world.tables or key in world.mocks:
             return _in_drill(Verdict(Kind.FORWARD, "routed host", rung=5, host=found.host), member)
-    return _in_drill(_without_route(found, "https", world, switch), member)
+    return _in_drill(_without_route(found, "https", world=world, switch=switch), member)
 
 
 def _member(ask: Ask, switch: Switch) -> Member | Verdict:
@@ -139,7 +139,7 @@ def _agreed(ask: Ask) -> Authority:
     return first
 
 
-def _reach(ask: Ask, at: Authority, member: Member, switch: Switch) -> Verdict:
+def _reach(ask: Ask, at: Authority, *, member: Member, switch: Switch) -> Verdict:
     world = member.world
     key = (ask.scheme, at.host, at.port)
     for rule in world.mocks.get(key, ()):
@@ -152,7 +152,7 @@ def _reach(ask: Ask, at: Authority, member: Member, switch: Switch) -> Verdict:
         location = f"https://{at.host}{quote(ask.target, safe='%/?:@!$&()*+,;=~-._')}"
         mock = Mock(match=f"* http://{at.host}/*", status=308, headers={"Location": location})
         return Verdict(Kind.MOCK, "https only", rung=5, host=at.host, mock=mock)
-    return _without_route(at, ask.scheme, world, switch, target=ask.target)
+    return _without_route(at, ask.scheme, world=world, switch=switch, target=ask.target)
 
 
 def _follow(ask: Ask, at: Authority, table: Table, *, member: Member) -> Verdict:
@@ -182,7 +182,7 @@ def _follow(ask: Ask, at: Authority, table: Table, *, member: Member) -> Verdict
     return Verdict(Kind.BLOCK, "no route for this path", rung=6, status=403, host=at.host)
 
 
-def _without_route(at: Authority, scheme: str, world: World, switch: Switch, *, target: str = "") -> Verdict:
+def _without_route(at: Authority, scheme: str, *, world: World, switch: Switch, target: str = "") -> Verdict:
     if at.host in switch.production:
         return Verdict(Kind.BLOCK, "production host without a route", rung=6, status=403, host=at.host)
     if at.host in world.allow or (world.allow_unlisted and at.host not in world.block):

@@ -87,7 +87,12 @@ class Worker:
     def attest(self) -> list[str]:
         """Return the names of mitmproxy options that are not what they must be."""
         known = self.opts.keys()
-        return [name for name, value in OPTIONS.items() if name in known and getattr(self.opts, name) != value]
+        both = (self.opts, self.doors.options)  # what addons read, and what connections read
+        return [
+            name
+            for name, value in OPTIONS.items()
+            if name in known and any(getattr(opts, name) != value for opts in both)
+        ]
 
     async def apply(self, switch: Switch) -> int:
         """Make a switch current, carry its clients over the edge, and return how many connections ended."""

@@ -128,7 +128,7 @@ def scenarios_verb(settings: Settings) -> None:
 @click.option("--follow", "following", is_flag=True, help="Go on until the drill is over.")
 @click.option("--drill", help="Drill (default the newest that is not over).")
 @shared
-def score_verb(settings: Settings, what: str | None, following: bool, drill: str | None) -> None:
+def score_verb(settings: Settings, *, what: str | None, following: bool, drill: str | None) -> None:
     """Show the scorecard; `score ingest` adds outcomes from standard input, one JSON object a line."""
     if what == "ingest":
         counted = call(settings, lambda client: client.post_outcomes(sys.stdin.buffer.read(), drill=drill))

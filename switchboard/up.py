@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 import time
 from asyncio.subprocess import Process
@@ -21,6 +20,7 @@ from switchboard import redis_server
 from switchboard.admin_auth import ensure_token
 from switchboard.errors import EsrError, Unavailable
 from switchboard.estate import Estate, Listener, Listeners
+from switchboard.ports import chosen
 from switchboard.roles import Place, opened_store, worker_count
 from switchboard.settings import Settings, load_estate, state_folder
 from switchboard.store import Store
@@ -193,15 +193,17 @@ async def _ready(supervisor: Supervisor, store: Store, admin: Listener) -> None:
     expected = {child.node for child in supervisor.children if child.node is not None}
     try:
         async with asyncio.timeout(READY_S):
-            while True:
+            while not (expected <= await _ready_nodes(store) and await _answers(admin)):
                 _check_children(supervisor)
-                with suppress(EsrError):
-                    ready = {node.id for node in await store.nodes() if node.ready}
-                    if expected <= ready and await _answers(admin):
-                        return
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise Unavailable(f"not everything was ready within {READY_S:.0f} s; see the lines above") from None
+
+
+async def _ready_nodes(store: Store) -> set[str]:
+    with suppress(EsrError):
+        return {node.id for node in await store.nodes() if node.ready}
+    return set()
 
 
 def _check_children(supervisor: Supervisor) -> None:
@@ -217,31 +219,6 @@ async def _answers(admin: Listener) -> bool:
         return False
     writer.close()
     return True
-
-
-def chosen(listeners: Listeners) -> Listeners:
-    """Return the listeners with a free port for every 0; raises Unavailable for a port in use.
-
-    Workers share a port with SO_REUSEPORT, which another instance of ours could do as well without noticing.
-    So each port is first bound alone.
-    """
-    proxy = tuple(_free(door, key="listeners.proxy") for door in listeners.proxy)
-    return listeners.model_copy(update={"proxy": proxy, "admin": _free(listeners.admin, key="listeners.admin")})
-
-
-def _free(listener: Listener, *, key: str) -> Listener:
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((listener.host, listener.port))
-            probe.listen(1)
-        except OSError as error:
-            raise Unavailable(
-                f"{key}: {listener} cannot be used ({error.strerror}); stop what uses it or choose another port",
-                code="port_in_use",
-            ) from error
-        return listener.model_copy(update={"port": probe.getsockname()[1]})
 
 
 def banner(running: Running, settings: Settings, estate: Estate) -> list[str]:

@@ -20,6 +20,10 @@ from switchboard.verdict import Upstream
 from tests.generator.stage import Sandbox, a_drill, a_switch, an_estate
 
 
+def nobody(place: str) -> None:
+    """Listen to no dials."""
+
+
 def a_wire(
     dialled: list[str] | None = None, *, ca: Path | None = None, addresses: tuple[str, ...] = ("127.0.0.1",)
 ) -> Wire:
@@ -130,9 +134,7 @@ async def test_a_name_is_resolved_once(sandbox: Sandbox) -> None:
         return ("127.0.0.1",) if len(asked) == 1 else ("127.0.1.5",)
 
     switch = a_switch(an_estate("http://127.0.0.1:1"), a_drill())
-    wire = Wire(
-        sandbox="staging", switch=lambda: switch, dialled=list[str]().append, ca=None, connections=4, resolve=turns
-    )
+    wire = Wire(sandbox="staging", switch=lambda: switch, dialled=nobody, ca=None, connections=4, resolve=turns)
     async with wire:
         for _ in range(3):
             assert await wire.refusal(at(sandbox)) is None
@@ -159,9 +161,7 @@ async def test_an_unknown_name_is_an_outcome_too() -> None:
         raise OSError("no such name")
 
     switch = a_switch(an_estate("http://127.0.0.1:1"), a_drill())
-    wire = Wire(
-        sandbox="staging", switch=lambda: switch, dialled=list[str]().append, ca=None, connections=4, resolve=nothing
-    )
+    wire = Wire(sandbox="staging", switch=lambda: switch, dialled=nobody, ca=None, connections=4, resolve=nothing)
     assert (await sent(wire, a_request(Upstream("http", "nowhere.test", 80)))).status == 0
 
 
