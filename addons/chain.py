@@ -81,7 +81,10 @@ class Chain:
             self._failed(hook.name, data, handler=handler, fault=fault)
 
     def _failed(self, name: str, data: Any, *, handler: Severable, fault: BaseException) -> None:
-        deny(name, data, handler)
+        try:
+            deny(name, data, handler)
+        except Exception:  # what cannot even be denied takes its connection with it
+            handler.sever()
         self._tell(name, fault)
         if _must_go_on(name, fault):
             raise fault  # what it was about is denied already

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mitmproxy import http
 from mitmproxy.proxy import events, layer, layers
-from mitmproxy.proxy.layers.http import ResponseProtocolError
+from mitmproxy.proxy.layers.http._events import ResponseProtocolError
 
 
 @dataclass

@@ -11,10 +11,14 @@ from switchboard.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of one side: requests a second, and the processor time its processes took for a request."""
+    """One round of one side: requests a second, and the processor time that a request took.
+
+    `cpu_us` is that of the side's own processes, `around_us` that of the load generator and the origin.
+    """
 
     rate: float
     cpu_us: float
+    around_us: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +35,20 @@ class Row:
     @property
     def ratio(self) -> float:
         """The median of the ratios of neighbouring rounds: a slow spell of the machine hits both sides of one."""
-        return median(mine.rate / yours.rate for mine, yours in zip(self.ours, self.theirs, strict=True))
+        return median(self._ratios())
 
     @property
     def spread(self) -> tuple[float, float]:
         """The lowest and the highest of these ratios."""
-        ratios = [mine.rate / yours.rate for mine, yours in zip(self.ours, self.theirs, strict=True)]
+        ratios = self._ratios()
         return min(ratios), max(ratios)
 
     @property
     def is_met(self) -> bool:
         return self.ratio >= self.least
+
+    def _ratios(self) -> list[float]:
+        return [mine.rate / yours.rate for mine, yours in zip(self.ours, self.theirs, strict=True)]
 
 
 _HEAD = ("what", "against", "ratio", "lowest - highest", "budget", "requests/s", "peer", "CPU us/request", "peer")

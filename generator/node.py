@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 from generator.run import play
 from generator.wire import Resolve, resolve
 from switchboard.drill import Drill, Phase, SwitchDocument
+from switchboard.ending import end
 from switchboard.errors import EsrError, NotFound, Unavailable
 from switchboard.estate import Estate
 from switchboard.node import NodeState
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 BEAT_S = 1.0
 FLUSH_S = 0.5
-_CANCEL_AGAIN_S = 0.2
 
 Scenarios = Callable[[], Mapping[str, Scenario]]
 
@@ -176,19 +176,6 @@ class _Node:
                 logger.warning("store is away; figures are kept and sent later")
                 return
             self.recorders = [pair for pair in self.recorders if pair[0] in self.plays or pair[1].take() is not None]
-
-
-async def end(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended.
-
-    Once is not enough: `asyncio.wait_for` of Python 3.11, which redis and others use, loses a cancellation that comes
-    in the very step in which its work is done (python/cpython#86296).
-    """
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
 
 
 async def serve(

@@ -70,20 +70,24 @@ class Player:
         `unsent` tells how many visits the source holds back: they are counted as skipped at the end.
         """
         left = "stopped"
+        due = self._due(visits, pacer, duration=duration, played_s=played_s)
         try:
-            with Alarm() as alarm:
-                async with asyncio.TaskGroup() as tasks:
-                    for visit in self._due(visits, pacer, duration=duration, played_s=played_s):
-                        if visit is None:
-                            await asyncio.sleep(0)
-                            continue
-                        await alarm.sleep(pacer.wait(time.monotonic()))
-                        await self._start(visit, pacer.last_due, tasks)
-                        self._in_hand = 0
-                    left = "not_due"
+            async with asyncio.TaskGroup() as tasks:
+                await self._start_all(due, pacer, tasks)
+                left = "not_due"
         finally:
             self._count("cut", self._on_the_way)
             self._count(f"skipped:{left}", self._in_hand + unsent())
+
+    async def _start_all(self, due: Iterator[Visit | None], pacer: Pacer, tasks: asyncio.TaskGroup) -> None:
+        with Alarm() as alarm:
+            for visit in due:
+                if visit is None:
+                    await asyncio.sleep(0)
+                    continue
+                await alarm.sleep(pacer.wait(time.monotonic()))
+                await self._start(visit, pacer.last_due, tasks)
+                self._in_hand = 0
 
     def _due(
         self, visits: Iterator[Visit | None], pacer: Pacer, *, duration: float | None, played_s: float

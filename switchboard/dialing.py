@@ -10,6 +10,8 @@ from switchboard.drill import Phase
 from switchboard.estate import Listener
 from switchboard.switch import Member, Switch, parse_address
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -62,12 +64,13 @@ def check_address(address: str, port: int, *, switch: Switch, sandbox: str | Non
     found = parse_address(address)
     if found is None:
         return "not an address"
-    if reason := _never(found, port, switch):
-        return reason
-    if _is_production(found, port, switch):
-        return "production address"
-    if switch.denied_networks.find(found) is not None:
-        return "denied by security"
+    for reading in _readings(found):
+        if reason := _never(reading, port, switch):
+            return reason
+        if _is_production(reading, port, switch):
+            return "production address"
+        if switch.denied_networks.find(reading) is not None:
+            return "denied by security"
     networks = switch.estate.targets[sandbox].networks if sandbox is not None else ()
     if networks and not any(found.version == net.version and found in net for net in networks):
         return "address outside the target's networks"
@@ -77,13 +80,15 @@ def check_address(address: str, port: int, *, switch: Switch, sandbox: str | Non
 def check_live_address(address: str, port: int, *, switch: Switch) -> str | None:
     """Return why even a client outside every drill may not dial this address through us, or None."""
     found = parse_address(address)
-    return "not an address" if found is None else _never(found, port, switch)
+    if found is None:
+        return "not an address"
+    return next(filter(None, (_never(reading, port, switch) for reading in _readings(found))), None)
 
 
 def is_production_address(address: str, port: int, *, switch: Switch) -> bool:
     """Return whether an address belongs to production, by network or by `connect`."""
     found = parse_address(address)
-    return found is not None and _is_production(found, port, switch)
+    return found is not None and any(_is_production(reading, port, switch) for reading in _readings(found))
 
 
 def live_place(host: str, port: int, *, switch: Switch) -> tuple[str, int]:
@@ -91,6 +96,16 @@ def live_place(host: str, port: int, *, switch: Switch) -> tuple[str, int]:
     connect = switch.estate.production.connect
     place = connect.get(f"{host}:{port}") or connect.get(host)
     return (place.host, place.port) if place is not None else (host, port)
+
+
+def _readings(address: Address) -> tuple[Address, ...]:
+    """Return an address and the IPv4 address that a gateway takes out of it (RFC 6052 NAT64, 6to4, Teredo)."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return (address,)
+    inner = [address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64 or int(address) >> 32 == 0:
+        inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return (address, *(found for found in inner if found is not None and int(found) > 1))
 
 
 def _is_production(address: Address, port: int, switch: Switch) -> bool:

@@ -81,15 +81,15 @@ def canonical(name: bytes) -> bytes:
 def screen(fields: Iterable[Field]) -> str | None:
     """Return why a request's fields cannot be trusted to mean one thing, or None (RFC 9110 5.5, RFC 9112 6)."""
     fields = tuple(fields)
-    names = [canonical(name) for name, _ in fields]
-    all_names, all_values = b"".join(names), b"".join([value for _, value in fields])
+    names, values = [canonical(name) for name, _ in fields], [value for _, value in fields]
+    all_names, all_values = b"".join(names), b"".join(values)
     if b"" in names or all_names.translate(None, _IN_NAME):
         return "bad header name"
     if all_values.translate(None, _IN_VALUE):
         return "control character in header value"
     if len(all_names) + len(all_values) + 4 * len(names) > MOST_BYTES:
         return "header fields larger than 64 KiB"
-    found = dict(zip(names, (value for _, value in fields), strict=True))
+    found = dict(zip(names, values, strict=True))
     if len(found) < len(names):
         for name in _ONCE:
             if names.count(name) > 1:
@@ -192,12 +192,8 @@ def _listed(fields: tuple[Field, ...]) -> frozenset[bytes]:
     return frozenset(canonical(token.strip()) for value in values for token in value.split(b",")) - _NOT_BY_LISTING
 
 
+@lru_cache(512)  # the same names come again and again; from outside, so few are remembered, of 64 KiB at most
 def _fate(name: bytes) -> _Fate:
-    # Names come from outside: long ones are not remembered, so that memory stays small.
-    return _remembered_fate(name) if len(name) <= _LONGEST_REMEMBERED else _judged_fate(name)
-
-
-def _judged_fate(name: bytes) -> _Fate:
     lower = canonical(name)
     if looks_like_credential(lower):
         return _CREDENTIAL
@@ -217,8 +213,6 @@ _OWN_FATE = {
     b"upgrade": _UPGRADE,
 }
 _NOT_BY_LISTING = _FRAMING | _HOP_BY_HOP
-_LONGEST_REMEMBERED = 64
-_remembered_fate = lru_cache(2048)(_judged_fate)
 
 
 def _plain_subprotocols(value: bytes) -> bytes:

@@ -30,6 +30,7 @@ from addons.reroute import HOLD_S, Reroute
 from addons.trust import Trust
 from addons.witness import Witness
 from switchboard.drill import SwitchDocument
+from switchboard.ending import end
 from switchboard.errors import EsrError, Unavailable
 from switchboard.estate import Estate
 from switchboard.keepsake import keep, kept
@@ -238,8 +239,7 @@ async def serve(
         async with asyncio.TaskGroup() as tasks:
             loops = [tasks.create_task(loop()) for loop in (node.follow, node.beat, node.attest)]
             await stop.wait()
-            for loop in loops:
-                loop.cancel()
+            await end(loops)
     try:
         for drill, delta in node.running.witness.deltas():
             await store.add_score(drill, delta)

@@ -26,11 +26,15 @@ MOST_GROWTH_KIB = 64 * 1024
 
 
 @pytest.fixture
-async def place(data: Path) -> AsyncIterator[Town]:
+def log(data: Path) -> Path:
+    return data.resolve() / "logs" / "airisdata_combined_2016.log.gz"
+
+
+@pytest.fixture
+async def place(log: Path) -> AsyncIterator[Town]:
     with tempfile.TemporaryDirectory(prefix="esr-") as folder:
         scenarios = Path(folder) / "scenarios"
         scenarios.mkdir()
-        log = data.resolve() / "logs" / "airisdata_combined_2016.log.gz"
         (scenarios / "a_month.yml").write_text(SCENARIO.format(log=log))
         async with town(Path(folder), scenarios=scenarios) as running:
             yield running
@@ -54,11 +58,12 @@ async def test_every_line_is_sent_or_skipped_for_a_reason_in_flat_memory(place: 
         for _ in range(100):
             counters = (await store.read_score(drill)).counters
             lines = log_lines(counters)
-            if lines["read"] == LINES and lines["read"] == lines["sent"] + sum(lines["skipped"].values()):
+            if lines["read"] == lines["sent"] + sum(lines["skipped"].values()):
                 break
             await asyncio.sleep(0.2)
     print(f"lines {lines}, memory {min(memory)} to {max(memory)} KiB")
-    assert lines["read"] == LINES
-    assert lines["sent"] + sum(lines["skipped"].values()) == LINES
-    assert lines["sent"] > 0
+    # 30 s at 2000x are a good sixteen hours of the log: it is read as far as it is due, never ahead of it.
+    assert 0 < lines["read"] <= LINES
+    assert lines["read"] == lines["sent"] + sum(lines["skipped"].values())
+    assert lines["sent"] > 1000
     assert max(memory[5:]) - memory[4] < MOST_GROWTH_KIB, memory

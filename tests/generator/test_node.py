@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from generator.node import end, serve
+from generator.node import serve
 from switchboard.drill import Drill, Phase, SwitchDocument
+from switchboard.ending import end
 from switchboard.errors import Unavailable
 from switchboard.node import NodeState
 from switchboard.scenario import Scenario
