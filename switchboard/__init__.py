@@ -7,7 +7,9 @@ Pure modules (no I/O, no clock, no entropy):
   authority   host names and ports as clients write them -> one certain form, or a reason why not
   pathname    request targets: prefix comparison and what makes a path ambiguous
   drill       phases of a drill as a table, and the document that Redis holds
-  policy      `compile_switch(estate, document)` once per epoch, `decide(ask, switch)` per request
+  switch      estate and drills compiled once per epoch
+  policy      `decide(ask, switch)` for each request
+  dialing     whether a resolved address may be dialled
   headers     which header fields cross from one world to the other, and which never do
   scorecard   counters and histograms -> the scorecard object
 

@@ -23,7 +23,7 @@ PURE = {
     "sandbox": words("placing side"),
 }
 EDGE = words(
-    """admin admin_* client compose dns_shim guard keepsake options proxy proxy_* redis_server settings
+    """admin admin_* client compose dns_shim ending guard keepsake options ports proxy proxy_* redis_server settings
     store store_*"""
 )
 # What wires: the command line and the parts of it that start or show something.
