@@ -10,6 +10,7 @@ closes it when a client changes sides. Every hook runs through `chain`, which fa
   doors     listening sockets (`regular@`, `steered@`) that processes can share, and the connection handler
   entrance  who may come in, who is tunnelled unread, what protocol is read
   login     proxy logins
+  reading   the HTTP layer that an edge can make answer at once
   reroute   verdict -> request and answer
   passage   what the hooks of one flow tell each other
   dial      the last gate before a socket: deny, resolve, check, pin, allow

@@ -143,6 +143,7 @@ class Doors:
             try:
                 await handler.handle_client()
             finally:
+                writer.close()  # mitmproxy forgets to where a connection is ended before its task has begun
                 del self.handlers[handler.client.id]
 
         sock = bind(listener)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
 import orjson
@@ -57,7 +57,7 @@ class Reroute:
             authorities=(f"{flow.request.host}:{flow.request.port}",),
             target="/",
         )
-        return self._settle(flow, ask, decide_tunnel, self._open)
+        return self._settle(flow, ask, judge=decide_tunnel, act=self._open)
 
     def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         if flow.error is not None:
@@ -65,7 +65,7 @@ class Reroute:
         user = self._user(flow)
         if flow.response is not None:
             return None
-        return self._settle(flow, self._ask(flow, user), _judge(flow), self._carry_out)
+        return self._settle(flow, self._ask(flow, user), judge=_judge(flow), act=self._carry_out)
 
     def _open(self, flow: http.HTTPFlow, ask: Ask, verdict: Verdict) -> None:
         if verdict.kind not in (Kind.PASS, Kind.FORWARD):
@@ -158,7 +158,7 @@ class Reroute:
             sni=(flow.client_conn.sni or "") if tls else None,
         )
 
-    def _settle(self, flow: http.HTTPFlow, ask: Ask, judge: Judge, act: Act) -> Awaitable[None] | None:
+    def _settle(self, flow: http.HTTPFlow, ask: Ask, *, judge: Judge, act: Act) -> Awaitable[None] | None:
         """Act on the verdict; while it is Hold, wait for the next epoch, at most `hold_s` seconds."""
         switch = self._current.switch
         verdict = judge(ask, switch)
@@ -220,6 +220,10 @@ class Reroute:
 
     def _pass(self, flow: http.HTTPFlow, ask: Ask) -> None:
         request = flow.request
+        if request.is_http2 and headers.can_split(_texts(request)):
+            # Towards an HTTP/1 server we would make a second request of it (LEAKS HT-02), also outside a drill.
+            flow.response = _refusal(400, "line break in request", None)
+            return
         # RFC 9110 7.6.1: fields for us as the next hop; the rest goes on as it came.
         request.headers.pop("proxy-authorization", None)
         request.headers.pop("proxy-connection", None)
@@ -250,6 +254,12 @@ def _judge(flow: http.HTTPFlow) -> Judge:
 
 def _client(flow: http.HTTPFlow) -> str:
     return flow.client_conn.peername[0]
+
+
+def _texts(request: http.Request) -> Iterator[bytes]:
+    yield from (request.data.method, request.data.path, request.data.authority)
+    for field in request.headers.fields:
+        yield from field
 
 
 def _authorities(request: http.Request) -> tuple[str, ...]:

@@ -13,13 +13,14 @@ import uvloop
 from mitmproxy import http, options
 from mitmproxy.addons import core, proxyserver
 from mitmproxy.master import Master
-from mitmproxy.proxy import layer, layers
+from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addons.chain import Chain
 from addons.doors import Doors
 from addons.light import rest_memory
+from addons.reading import HttpReader
 from bench import child
 from bench.scene import ORIGIN, document
 from switchboard.estate import Estate
@@ -44,7 +45,7 @@ class NoPolicy:
         data.server.__dict__["address"] = self._asked.pop(data.server.id)
 
     def next_layer(self, pending: layer.NextLayer) -> None:
-        pending.layer = layers.HttpLayer(pending.context, HTTPMode.regular)
+        pending.layer = HttpReader(pending.context, HTTPMode.regular)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         assert flow.response is not None

@@ -7,12 +7,14 @@ what keys mean together (every production host routed, no target that is product
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -187,6 +189,13 @@ def _seconds(value: Any) -> Any:
     return parse_duration(_text(value, "a duration like '120ms', '20s', '30m' or '1h30m'"))
 
 
+def _credential_name(text: str) -> str:
+    # RFC 9110 5.6.2: what a header may be called; parameters and keys with other names need a rule.
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", text):
+        raise ValueError("the name of a header or parameter like 'X-Partner-Key'")
+    return text
+
+
 _as_text = PlainSerializer(str, return_type=str)
 Host = Annotated[HostPattern, BeforeValidator(_host_pattern, json_schema_input_type=str), _as_text]
 # Plain: pydantic's own network type would refuse a ready value where a file is read strictly as JSON.
@@ -196,6 +205,7 @@ To = Annotated[Origin, BeforeValidator(_upstream, json_schema_input_type=str), _
 Door = Annotated[Listener, BeforeValidator(_door, json_schema_input_type=str), _as_text]
 Place = Annotated[Listener, BeforeValidator(_place, json_schema_input_type=str), _as_text]
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(ge=0)]
+CredentialName = Annotated[str, AfterValidator(_credential_name)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -252,24 +262,56 @@ class Route(Value):
         return self
 
 
+class Learn(Value):
+    """Where an answer of the sandbox holds the twin: exactly one of a JSON pointer, a header and a cookie."""
+
+    pointer: str | None = None
+    header: str | None = None
+    cookie: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Learn:
+        if sum(place is not None for place in (self.pointer, self.header, self.cookie)) != 1:
+            raise ValueError("exactly one of 'pointer', 'header' and 'cookie'")
+        return self
+
+
 class Credential(Value):
-    """A place where requests carry a production credential, and its twin for the sandbox."""
+    """A place where requests carry a production credential, and its twin for the sandbox.
+
+    `learn`: where the sandbox issues a learned twin (None: in the same place of its answer).
+    """
 
     place: Literal["header", "cookie", "query", "json", "form", "basic", "websocket", "metadata"] = Field(alias="in")
     name: str | None = None
     scheme: str | None = None
     pointer: str | None = None
     twin: Literal["learned"] | Secret
+    learn: Learn | None = None
+
+
+class TemplateFile(Value):
+    file: Path
 
 
 class Mock(Value):
-    """An answer made by the switchboard. `match` is a method (or `*`), a space and a URL, `*` as wildcard."""
+    """An answer made by the switchboard. `match` is a method (or `*`), a space and a URL, `*` as wildcard.
+
+    The body is one of `json`, `text`, `file` and `template` (Jinja2: text, or the file it stands in). With `state` a
+    mapping kept per drill can be read, and changed by the expressions in `set`. `outbox` None: kept where the method
+    means to change something; a word instead of true names what was swallowed.
+    """
 
     match: str = Field(pattern=r"^(\*|[A-Z]+) https?://[^\s/?#]+/\S*$")
     status: int = Field(default=200, ge=200, le=599)
     headers: dict[str, str] = {}
     json_body: Any = Field(default=None, alias="json")
     text: str | None = None
+    file: Path | None = None
+    template: str | TemplateFile | None = None
+    state: bool = False
+    set_values: dict[str, str] = Field(default={}, alias="set")
+    outbox: bool | Annotated[str, Field(pattern=r"^[a-z][a-z0-9 _-]{0,31}$")] | None = None
     delay: Seconds = 0.0
 
 
@@ -321,6 +363,7 @@ class Estate(Value):
     upstream_dns: tuple[str, ...] = ("system",)
     drain: Seconds = 2.0
     arm_timeout: Seconds = 5.0
+    credential_names: tuple[CredentialName, ...] = ()
 
     @property
     def served_clients(self) -> tuple[Network, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from switchboard.estate import Cohort, Credential, Estate, Secret, Target
+from switchboard.estate import Cohort, Credential, Estate, Mock, Secret, Target, TemplateFile
 from switchboard.yaml_lines import Loc
 
 
@@ -13,6 +13,19 @@ def trust_files(estate: Estate) -> list[tuple[Loc, Path]]:
     places: list[tuple[Loc, Path | None]] = [(("production", "ca"), estate.production.ca)]
     places += [(("targets", name, "ca"), target.ca) for name, target in estate.targets.items()]
     return [(loc, ca) for loc, ca in places if ca is not None]
+
+
+def mock_files(estate: Estate) -> list[tuple[Loc, Path]]:
+    """Return the files that mocks answer with, templates included, with their places in the estate's file."""
+    found: list[tuple[Loc, Path]] = []
+    for name, target in estate.targets.items():
+        for index, mock in enumerate(target.mocks):
+            loc: Loc = ("targets", name, "mocks", index)
+            if mock.file is not None:
+                found.append(((*loc, "file"), mock.file))
+            if isinstance(mock.template, TemplateFile):
+                found.append(((*loc, "template", "file"), mock.template.file))
+    return found
 
 
 def resolve_paths(estate: Estate, base: Path) -> Estate:
@@ -43,10 +56,20 @@ def _resolved_credential(credential: Credential, base: Path) -> Credential:
     return credential.model_copy(update={"twin": _resolved_secret(credential.twin, base)})
 
 
+def _resolved_mock(mock: Mock, base: Path) -> Mock:
+    template = mock.template
+    if isinstance(template, TemplateFile):
+        template = TemplateFile(file=base / template.file)
+    elif mock.file is None:
+        return mock
+    return mock.model_copy(update={"file": _below(base, mock.file), "template": template})
+
+
 def _resolved_target(target: Target, base: Path) -> Target:
     compose = target.compose
     if compose is not None:
         compose = compose.model_copy(update={"file": base / compose.file})
     credentials = tuple(_resolved_credential(credential, base) for credential in target.credentials)
-    update = {"ca": _below(base, target.ca), "compose": compose, "credentials": credentials}
+    mocks = tuple(_resolved_mock(mock, base) for mock in target.mocks)
+    update = {"ca": _below(base, target.ca), "compose": compose, "credentials": credentials, "mocks": mocks}
     return target.model_copy(update=update)

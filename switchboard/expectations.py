@@ -23,6 +23,7 @@ ValueT = TypeVar("ValueT", bound=Value)
 _PATTERNS = {
     "id": "a name of letters, digits, '.', '_' and '-' that starts with a letter or digit, at most 64 long",
     "match": "a method (or *), a space and a URL like 'POST https://payments.example/*'",
+    "outbox": "a word for what was swallowed like 'payment' (small letters, at most 32)",
     "path": "a path that starts with '/' and holds no spaces",
 }
 _KINDS = {

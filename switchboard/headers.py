@@ -6,22 +6,28 @@ Fields are (name, value) pairs of bytes in their order, as they came off the wir
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import compress
 from urllib.parse import unquote_plus
 
 Field = tuple[bytes, bytes]
 
 MOST_BYTES = 64 * 1024
 
+_MOST_REMEMBERED = 4096
+_NOTHING: frozenset[bytes] = frozenset()
+
 # RFC 9110 5.6.2 and 5.5: what names and values are made of; whatever `translate` leaves over is not allowed.
 _IN_NAME = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 _IN_VALUE = bytes({*range(256)} - {*range(0x09), *range(0x0A, 0x20), 0x7F})
 # Dropping one of these because a Connection field names it would unframe the body or the request (RFC 9110 7.6.1).
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host"})
-_ONCE = frozenset(b"host content-length transfer-encoding upgrade expect content-type sec-websocket-version".split())
+_ONCE = b"host content-length transfer-encoding upgrade expect content-type sec-websocket-version".split()
+# Requests with none of these, most of them, can only be ambiguous about their host.
+_TELLING = frozenset({*_ONCE, b"trailer", b"service-worker"} - {b"host"})
 
 # Anything that looks like a credential and has no rule is removed. RFC 9110 11.6, and what APIs commonly use.
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"cookie2", b"dpop", b"client-cert"})
@@ -81,22 +87,24 @@ def canonical(name: bytes) -> bytes:
 def screen(fields: Iterable[Field]) -> str | None:
     """Return why a request's fields cannot be trusted to mean one thing, or None (RFC 9110 5.5, RFC 9112 6)."""
     fields = tuple(fields)
-    names, values = [canonical(name) for name, _ in fields], [value for _, value in fields]
-    all_names, all_values = b"".join(names), b"".join(values)
-    if b"" in names or all_names.translate(None, _IN_NAME):
-        return "bad header name"
-    if all_values.translate(None, _IN_VALUE):
+    names, values = _names(fields), [value for _, value in fields]
+    if names.flaw is not None:
+        return names.flaw
+    text = b"".join(values)
+    if text.translate(None, _IN_VALUE):
         return "control character in header value"
-    if len(all_names) + len(all_values) + 4 * len(names) > MOST_BYTES:
+    if names.size + len(text) > MOST_BYTES:
         return "header fields larger than 64 KiB"
-    found = dict(zip(names, values, strict=True))
-    if len(found) < len(names):
-        for name in _ONCE:
-            if names.count(name) > 1:
-                return f"more than one {name.decode()}"
-    if b"service-worker" in found:
-        return "service worker scripts stay out of drills"
+    if not names.telling:
+        return None
+    found = dict(zip(names.canonical, values, strict=True))
     return _framing(found) or _upgrade(found)
+
+
+def can_split(texts: Iterable[bytes]) -> bool:
+    """Return whether some text, carried in a frame until now, would end a line of HTTP/1 (RFC 9113 8.2.1)."""
+    text = b"".join(texts)
+    return b"\r" in text or b"\n" in text or b"\0" in text
 
 
 def _framing(found: dict[bytes, bytes]) -> str | None:
@@ -147,54 +155,71 @@ class _Fate(Enum):
 
 # As plain names: an Enum's attributes cost more to reach than a field costs to judge.
 _CROSSES, _STAYS, _CONNECTION, _CREDENTIAL, _ORIGIN, _SUBPROTOCOLS, _UPGRADE = _Fate
+_OWN_FATE = {
+    b"connection": _CONNECTION,
+    b"origin": _ORIGIN,
+    b"sec-websocket-protocol": _SUBPROTOCOLS,
+    b"upgrade": _UPGRADE,
+}
+_BY_VALUE = frozenset({_ORIGIN, _SUBPROTOCOLS, _UPGRADE})
 
 
-def to_sandbox(fields: Iterable[Field], *, authority: str, drill: str | None, origin: bytes | None) -> Crossed:
-    """Return the fields to send to a sandbox: its own Host and Origin, the mark of the drill, no credentials.
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the names of a request's fields say by themselves, in the order of the fields.
 
-    `origin` is what the Origin field becomes where the request has one (None: it is taken out).
+    `flaw`: why the request is not to be trusted, whatever its values. `telling`: some values say how it is framed.
+    `crosses` and `connection` (places): of fields whose fate is so. `by_value`: some fate depends on a value.
     """
-    kept: list[Field] = [(b"Host", authority.encode())]
-    removed: list[str] = []
-    fields = tuple(fields)
-    fates = [_fate(name) for name, _ in fields]
-    listed = _listed(fields) if _CONNECTION in fates else frozenset()
-    for field, fate in zip(fields, fates, strict=True):
-        if fate is _CROSSES:
-            if not listed or canonical(field[0]) not in listed:
-                kept.append(field)
-        elif fate is _CREDENTIAL:
-            removed.append(canonical(field[0]).decode())
-        elif fate is not _STAYS:
-            kept += _changed(field, fate, origin)
-    if _UPGRADE in fates:
-        kept.append((b"Connection", b"Upgrade"))
-    kept.append((b"X-HMS-Env", b"sandbox"))
-    mark = f"env=sandbox,drill={drill}" if drill else "env=sandbox"
-    kept.append((b"baggage", mark.encode()))
-    return Crossed(tuple(kept), tuple(removed))
+
+    canonical: tuple[bytes, ...]
+    size: int
+    flaw: str | None
+    telling: bool
+    fates: tuple[_Fate, ...]
+    crosses: tuple[bool, ...]
+    connection: tuple[int, ...]
+    by_value: bool
+    removed: tuple[str, ...]
 
 
-def _changed(field: Field, fate: _Fate, origin: bytes | None) -> list[Field]:
-    name, value = field
-    if fate is _UPGRADE:
-        return [field]
-    if fate is _ORIGIN and origin is not None:
-        return [(name, origin)]
-    if fate is _SUBPROTOCOLS and (plain := _plain_subprotocols(value)):
-        return [(name, plain)]
-    return []
+def _names(fields: tuple[Field, ...]) -> _Names:
+    names = tuple([name for name, _ in fields])
+    # They come from outside: only few and short rows of names are remembered, and never a value.
+    return _read(names) if len(b"".join(names)) <= _MOST_REMEMBERED else _read.__wrapped__(names)
 
 
-def _listed(fields: tuple[Field, ...]) -> frozenset[bytes]:
-    """Return the names that Connection makes hop-by-hop (RFC 9110 7.6.1), but for those that never cross anyway."""
-    values = [value for name, value in fields if canonical(name) == b"connection"]
-    return frozenset(canonical(token.strip()) for value in values for token in value.split(b",")) - _NOT_BY_LISTING
+@lru_cache(256)  # clients send the same rows of names all the time
+def _read(names: tuple[bytes, ...]) -> _Names:
+    lower = tuple(map(canonical, names))
+    fates = tuple(map(_fate, lower))
+    return _Names(
+        canonical=lower,
+        size=sum(map(len, lower)) + 4 * len(lower),
+        flaw=_flaw(lower),
+        telling=not _TELLING.isdisjoint(lower),
+        fates=fates,
+        crosses=tuple(fate is _CROSSES for fate in fates),
+        connection=tuple(at for at, fate in enumerate(fates) if fate is _CONNECTION),
+        by_value=not _BY_VALUE.isdisjoint(fates),
+        removed=tuple(
+            name.decode("ascii", "replace") for name, fate in zip(lower, fates, strict=True) if fate is _CREDENTIAL
+        ),
+    )
 
 
-@lru_cache(512)  # the same names come again and again; from outside, so few are remembered, of 64 KiB at most
-def _fate(name: bytes) -> _Fate:
-    lower = canonical(name)
+def _flaw(lower: tuple[bytes, ...]) -> str | None:
+    if b"" in lower or b"".join(lower).translate(None, _IN_NAME):
+        return "bad header name"
+    for name in _ONCE:
+        if lower.count(name) > 1:
+            return f"more than one {name.decode()}"
+    if b"service-worker" in lower:
+        return "service worker scripts stay out of drills"
+    return None
+
+
+def _fate(lower: bytes) -> _Fate:
     if looks_like_credential(lower):
         return _CREDENTIAL
     if lower in _OWN_FATE:
@@ -206,13 +231,46 @@ def _fate(name: bytes) -> _Fate:
     return _CROSSES
 
 
-_OWN_FATE = {
-    b"connection": _CONNECTION,
-    b"origin": _ORIGIN,
-    b"sec-websocket-protocol": _SUBPROTOCOLS,
-    b"upgrade": _UPGRADE,
-}
-_NOT_BY_LISTING = _FRAMING | _HOP_BY_HOP
+def to_sandbox(fields: Iterable[Field], *, authority: str, drill: str | None, origin: bytes | None) -> Crossed:
+    """Return the fields to send to a sandbox: its own Host and Origin, the mark of the drill, no credentials.
+
+    `origin` is what the Origin field becomes where the request has one (None: it is taken out).
+    """
+    fields = tuple(fields)
+    names = _names(fields)
+    listed = _NOTHING.union(*[_listed(fields[at][1]) for at in names.connection]) if names.connection else _NOTHING
+    crossing: Iterable[Field] = compress(fields, names.crosses)
+    if listed or names.by_value:
+        crossing = _one_by_one(fields, names, listed=listed, origin=origin)
+    mark = (b"baggage", _mark(drill))
+    return Crossed(((b"Host", authority.encode()), *crossing, (b"X-HMS-Env", b"sandbox"), mark), names.removed)
+
+
+def _one_by_one(
+    fields: tuple[Field, ...], names: _Names, *, listed: frozenset[bytes], origin: bytes | None
+) -> Iterator[Field]:
+    """Give the fields that cross where a value has a say in it."""
+    for field, lower, fate in zip(fields, names.canonical, names.fates, strict=True):
+        name, value = field
+        if fate is _UPGRADE or (fate is _CROSSES and lower not in listed):
+            yield field
+        elif fate is _ORIGIN and origin is not None:
+            yield name, origin
+        elif fate is _SUBPROTOCOLS and (plain := _plain_subprotocols(value)):
+            yield name, plain
+    if _UPGRADE in names.fates:
+        yield b"Connection", b"Upgrade"
+
+
+@lru_cache(64)
+def _mark(drill: str | None) -> bytes:
+    return f"env=sandbox,drill={drill}".encode() if drill else b"env=sandbox"
+
+
+@lru_cache(64)
+def _listed(connection: bytes) -> frozenset[bytes]:
+    """Return the names that a Connection makes hop-by-hop (RFC 9110 7.6.1), but for those that never cross anyway."""
+    return frozenset(canonical(token.strip()) for token in connection.split(b",")) - _FRAMING - _HOP_BY_HOP
 
 
 def _plain_subprotocols(value: bytes) -> bytes:

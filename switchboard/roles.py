@@ -134,8 +134,10 @@ async def _admin(place: Place) -> None:
 
 
 async def _proxy(place: Place) -> None:
+    from addons.light import rest_memory
     from switchboard import proxy
 
+    rest_memory()
     estate, base = place.estate(), place.settings.estate.absolute().parent
     users = [pair for cohort in estate.cohorts.values() for pair in cohort.users.items()]
     async with opened_store(place.settings) as store:

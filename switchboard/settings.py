@@ -14,13 +14,15 @@ from cryptography import x509
 from switchboard.errors import BadInput, InvalidFile, Problem, Unavailable
 from switchboard.estate import Estate, Listener, Secret
 from switchboard.estate_file import parse_estate
-from switchboard.estate_paths import resolve_paths, trust_files
+from switchboard.estate_paths import mock_files, resolve_paths, trust_files
+from switchboard.mock_template import template_flaw
 from switchboard.scenario import Scenario
 from switchboard.scenario_file import parse_scenario
 from switchboard.yaml_lines import FILE_KEY, MOST_CHARACTERS, Finding, parse_yaml
 
 SCENARIO_SUFFIXES = frozenset({".yml", ".yaml"})
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
+_MOST_MOCK_BYTES = 8 * 1024 * 1024
 _OTHERS_MAY_ENTER = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -126,9 +128,23 @@ def load_estate(path: Path) -> Estate:
     for loc, ca in trust_files(estate):
         if reason := _why_not_pem(ca):
             findings.append(Finding(loc, repr(str(ca)), f"a file of PEM certificates ({reason})"))
+    for loc, path in mock_files(estate):
+        if reason := _why_no_answer(path, is_template="template" in loc):
+            findings.append(Finding(loc, repr(str(path)), f"a file that a mock can answer with ({reason})"))
     if findings:
         raise InvalidFile(parse_yaml(text, str(path)).problems(tuple(findings)))
     return estate
+
+
+def read_mock_files(estate: Estate) -> dict[Path, bytes]:
+    """Return the contents of every file that a mock of the estate answers with. Raises BadInput."""
+    found: dict[Path, bytes] = {}
+    for _, path in mock_files(estate):
+        try:
+            found[path] = path.read_bytes()
+        except OSError as error:
+            raise BadInput(f"mock file {path} cannot be read: {error.strerror}") from error
+    return found
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -218,3 +234,15 @@ def _why_not_pem(path: Path) -> str | None:
     except ValueError:
         return "it holds none that can be read"
     return None
+
+
+def _why_no_answer(path: Path, *, is_template: bool) -> str | None:
+    try:
+        if path.stat().st_size > _MOST_MOCK_BYTES:
+            return f"it is larger than {_MOST_MOCK_BYTES} bytes"
+        content = path.read_bytes()
+        return template_flaw(content.decode("utf-8-sig")) if is_template else None
+    except OSError as error:
+        return error.strerror or "it cannot be read"
+    except UnicodeDecodeError as error:
+        return f"it is not UTF-8 text (byte {error.start + 1})"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from switchboard.authority import Unclear
 from switchboard.estate import Credential, Estate, HostPattern, Listener, Origin, Route, Target
+from switchboard.mock_checks import mock_findings
 from switchboard.overlap import collide, find_network, listener_places, production_place
 from switchboard.switch import parse_address
 from switchboard.world import mock_key
@@ -94,8 +95,7 @@ def _mocks(target: Target, place: Loc) -> Iterator[Finding]:
         except Unclear as error:
             expected = f"a method and a URL with one host, '*' only in its path ({error})"
             yield Finding((*loc, "match"), shorten(mock.match), expected)
-        if mock.json_body is not None and mock.text is not None:
-            yield Finding((*loc, "text"), shorten(mock.text), "possible beside 'json': a mock has one body")
+        yield from mock_findings(mock, loc)
 
 
 def _credential(credential: Credential, loc: Loc) -> Iterator[Finding]:

@@ -54,7 +54,7 @@ def test_only_clients_of_the_estate_come_in(address: str, refused: bool) -> None
 
 def test_a_client_without_an_address_is_refused() -> None:
     client = a_client()
-    client.peername = None
+    client.peername = None  # type: ignore[assignment]
     an_entrance(Parts()).client_connected(client)
     assert client.error is not None
 

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import h2.config
-import h2.connection
-import h2.events
+import h2.config  # type: ignore[import-untyped]
+import h2.connection  # type: ignore[import-untyped]
+import h2.events  # type: ignore[import-untyped]
 
 from tests.e2e.stage import MEMBER, Stage
 
@@ -166,7 +166,7 @@ class Two:
 
     async def start(self, fields: Fields, *, end: bool = True) -> int:
         """Send a head; return the stream's number."""
-        stream = self.state.get_next_available_stream_id()
+        stream: int = self.state.get_next_available_stream_id()
         self.state.send_headers(stream, list(fields), end_stream=end)
         await self.line.send(self.state.data_to_send())
         return stream

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,11 +130,13 @@ async def lookup(host: str, port: int) -> list[str]:
     return [known] if known is not None else await resolve(host, port)
 
 
-def free_port(host: str) -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def held_port(host: str) -> Iterator[int]:
+    """Give a port that nobody else gets; it refuses until someone listens with `reuse_port`."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, 0))
+        yield int(held.getsockname()[1])
 
 
 @asynccontextmanager
@@ -153,8 +155,9 @@ async def stage(
         agency(Side.PROD, "127.0.1.1", tls=prod_tls, books=Books(Side.PROD, keep_headers=True)) as prod,
         agency(Side.SANDBOX, "127.0.2.1", tls=sandbox_tls, books=Books(Side.SANDBOX, keep_headers=True)) as sandbox,
         agency(Side.SANDBOX, "127.0.2.1", tls=forged_tls) as forged,
+        AsyncExitStack() as ports,
     ):
-        raw, dead, admin = free_port("127.0.2.1"), free_port("127.0.2.1"), free_port("127.0.0.1")
+        raw, dead, admin = (ports.enter_context(held_port(host)) for host in ("127.0.2.1", "127.0.2.1", "127.0.0.1"))
         text = ESTATE.format(
             folder=folder,
             prod_http=prod.http_port,

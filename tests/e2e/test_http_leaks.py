@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from sandbox.books import Entry
 from tests.e2e import asking
-from tests.e2e.asking import UPGRADE, Answer, Line, head
-from tests.e2e.http_rows import API, TABLE, WWW, Row, get, within
+from tests.e2e.asking import UPGRADE, Answer, Fields, Line, head
+from tests.e2e.http_rows import API, OPENED, TABLE, WWW, Row, get, within
 from tests.e2e.stage import OUTSIDER, Stage, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -190,6 +190,19 @@ async def test_a_credential_in_the_query_never_crosses(drill: Stage, query: str,
     assert drill.prod.books.silent
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [head("GET", WWW, "/echo", ("x", f"a\r\n\r\n{OPENED}")), head("GET", WWW, f"/echo HTTP/1.1\r\n\r\n{OPENED}")],
+    ids=["in a value", "in :path"],
+)
+async def test_a_member_outside_a_drill_cannot_split_a_request_to_production(scene: Stage, fields: Fields) -> None:
+    """HT-02: the worker makes HTTP/1 of HTTP/2, and must not make two requests of one."""
+    scene.silence()
+    answer = await send(scene, Row("split", fields, 400, door=f"h2:{WWW}"))
+    assert (answer.status, answer.reason) == (400, "line break in request")
+    assert scene.prod.books.silent
+
+
 async def test_proxy_credentials_of_nobody_are_refused_and_go_nowhere(drill: Stage) -> None:
     more = "Proxy-Authorization: Basic cHJvZHVjdGlvbjpzZWNyZXQ=\r\n"
     for row in (
@@ -251,7 +264,7 @@ async def hostile(drill: Stage, answer: bytes, heard: list[bytes]) -> AsyncItera
         heard.append(await reader.read(65536))
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.2.1", drill.raw):
+    async with await asyncio.start_server(serve, "127.0.2.1", drill.raw, reuse_port=True):
         yield
 
 
@@ -342,7 +355,7 @@ async def test_a_client_outside_every_drill_cannot_reach_the_switchboard_through
 
     places = ["127.0.0.1:{admin}", "localhost:{admin}", "[::ffff:127.0.0.1]:{admin}", "2130706433:{admin}"]
     places += ["0.0.0.0:{admin}", "0:{admin}", "169.254.169.254", "[fe80::1]", "224.0.0.1"]
-    async with await asyncio.start_server(serve, "127.0.0.1", scene.admin):
+    async with await asyncio.start_server(serve, "127.0.0.1", scene.admin, reuse_port=True):
         for place in (place.format(admin=scene.admin) for place in places):
             async with asyncio.timeout(3), asking.line(scene.proxy, client=OUTSIDER) as line:
                 answer = await line.ask(get(place).encode())

@@ -1,4 +1,4 @@
-"""Both edges of a drill: nobody gets an answer of the wrong side, nothing in flight changes sides."""
+"""A client that is there at an edge: nobody gets an answer of the wrong side, streams end, outsiders notice nothing."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import asyncio
 import contextlib
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from sandbox.agency import Agency
 from switchboard.drill import Phase, SwitchDocument
 from switchboard.switch import compile_switch
 from tests.e2e import asking
-from tests.e2e.asking import Answer, Line, head
-from tests.e2e.stage import MEMBER, OUTSIDER, Stage, lookup, stage
+from tests.e2e.asking import Answer, Line
+from tests.e2e.crossing import DRAIN_S, PROTOCOLS, WWW, Ask, before, edges, paths, plain, protocols, tunnelled
+from tests.e2e.stage import MEMBER, OUTSIDER, Stage, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-WWW = "www.cms.example"
-DRAIN_S = 0.4
-LOGIN = "Proxy-Authorization: Basic YWdlbnQtMTpvcGVuLXNlc2FtZQ==\r\n"  # agent-1:open-sesame
-
-Ask = Callable[[str, str], Awaitable[Answer]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -42,53 +35,6 @@ async def outside(scene: Stage) -> AsyncIterator[None]:
     scene.sandbox.books.last.clear()
     yield
     await scene.end()
-
-
-@asynccontextmanager
-async def plain(scene: Stage, *, client: str = MEMBER, login: str = "") -> AsyncIterator[Ask]:
-    async with asking.line(scene.proxy, client=client) as line:
-
-        async def ask(method: str, path: str) -> Answer:
-            return await line.ask(f"{method} http://{WWW}{path} HTTP/1.1\r\nHost: {WWW}\r\n{login}\r\n".encode())
-
-        yield ask
-
-
-@asynccontextmanager
-async def tunnelled(scene: Stage, *, client: str = MEMBER, login: str = "") -> AsyncIterator[Ask]:
-    async with asking.tls(scene, client=client, login=login) as line:
-
-        async def ask(method: str, path: str) -> Answer:
-            return await line.ask(f"{method} {path} HTTP/1.1\r\nHost: {WWW}\r\n\r\n".encode())
-
-        yield ask
-
-
-@asynccontextmanager
-async def http2(scene: Stage, *, client: str = MEMBER, login: str = "") -> AsyncIterator[Ask]:
-    async with asking.two(scene, client=client, steered=True) as two:
-
-        async def ask(method: str, path: str) -> Answer:
-            return await two.ask(head(method, WWW, path), b"" if method == "POST" else None)
-
-        yield ask
-
-
-PROTOCOLS = {"HTTP/1": plain, "HTTP/1 in TLS": tunnelled, "HTTP/2": http2}
-protocols = pytest.mark.parametrize("protocol", PROTOCOLS)
-edges = pytest.mark.parametrize("edge", ["start", "end"])
-
-
-async def before(scene: Stage, edge: str) -> tuple[Agency, Agency, Callable[[], Awaitable[None]]]:
-    """Go to just before an edge; return the side that is left, the other one, and the edge itself."""
-    if edge == "start":
-        return scene.prod, scene.sandbox, scene.start
-    await scene.start()
-    return scene.sandbox, scene.prod, scene.end
-
-
-def paths(agency: Agency) -> list[str]:
-    return [entry.path for entry in agency.books.last]
 
 
 class World:
@@ -148,97 +94,6 @@ async def test_a_kept_connection_never_answers_from_the_wrong_side(scene: Stage,
             tasks.create_task(trainee())
         tasks.create_task(toggle())
     assert min(answers.values()) > 10
-
-
-@edges
-@protocols
-async def test_a_request_in_flight_ends_on_the_side_where_it_began(scene: Stage, protocol: str, edge: str) -> None:
-    side, other, cross = await before(scene, edge)
-    async with asyncio.timeout(5), PROTOCOLS[protocol](scene) as ask, asyncio.TaskGroup() as tasks:
-        await ask("GET", "/echo")
-        flying = tasks.create_task(ask("POST", "/slow?s=0.2"))
-        await asyncio.sleep(0.05)
-        await cross()
-        answer = await flying
-    assert (answer.status, answer.side) == (200, side.side)
-    assert "/slow" in paths(side)
-    assert "/slow" not in paths(other)
-
-
-@edges
-@protocols
-async def test_a_request_too_slow_for_an_edge_gets_an_answer_with_headers(
-    scene: Stage, protocol: str, edge: str
-) -> None:
-    side, other, cross = await before(scene, edge)
-    async with asyncio.timeout(5), PROTOCOLS[protocol](scene) as ask, asyncio.TaskGroup() as tasks:
-        await ask("GET", "/echo")
-        flying = tasks.create_task(ask("POST", "/slow?s=20"))
-        await asyncio.sleep(0.05)
-        await cross()
-        answer = await flying
-    assert answer.status in (502, 503)
-    assert "/slow" in paths(side)
-    assert "/slow" not in paths(other)
-
-
-@edges
-async def test_half_an_upload_at_an_edge_reaches_no_other_side(scene: Stage, edge: str) -> None:
-    _, other, cross = await before(scene, edge)
-    async with asyncio.timeout(5), asking.line(scene.proxy) as line:
-        await line.send(f"POST http://{WWW}/upload HTTP/1.1\r\nHost: {WWW}\r\nContent-Length: 10\r\n\r\nhalf".encode())
-        await asyncio.sleep(0.05)
-        await cross()
-        assert (await line.answer()).status in (502, 503)
-    assert "/upload" not in paths(other)
-
-
-@edges
-async def test_half_an_upload_of_http2_without_length_reaches_no_side(scene: Stage, edge: str) -> None:
-    """It is read whole before it is sent on, so at an edge nobody has it yet."""
-    _, _, cross = await before(scene, edge)
-    async with asyncio.timeout(5), asking.two(scene, steered=True) as two:
-        stream = await two.start(head("POST", WWW, "/upload"), end=False)
-        await two.data(stream, b"half", end=False)
-        await asyncio.sleep(0.05)
-        await cross()
-        assert (await two.answer(stream)).status in (502, 503)
-    assert "/upload" not in paths(scene.prod) + paths(scene.sandbox)
-
-
-async def test_a_refused_upload_at_the_end_gets_an_answer_with_headers(scene: Stage) -> None:
-    """Closed without one, a browser would send it again, and then to production (LEAKS TG-01)."""
-    await scene.start()
-    async with asyncio.timeout(5), asking.line(scene.proxy) as line:
-        host = "old.cms.example"
-        await line.send(f"POST http://{host}/ HTTP/1.1\r\nHost: {host}\r\nContent-Length: 10\r\n\r\nhalf".encode())
-        await asyncio.sleep(0.05)
-        await scene.end()
-        assert (await line.answer()).status in (403, 502, 503)
-
-
-async def test_a_slow_mock_at_the_end_gets_an_answer_with_headers(scene: Stage) -> None:
-    await scene.start()
-    async with asyncio.timeout(5), asking.line(scene.proxy) as line:
-        await line.send(b"POST http://payments.example/slow HTTP/1.1\r\nHost: payments.example\r\n\r\n")
-        await asyncio.sleep(0.05)
-        await scene.end()
-        assert (await line.answer()).status in (202, 502, 503)
-
-
-async def test_a_request_whose_name_still_resolves_at_an_edge_gets_an_answer_with_headers(tmp_path: Path) -> None:
-    async def never(host: str, port: int) -> list[str]:
-        await asyncio.sleep(30 if host.startswith("sandbox") else 0)
-        return await lookup(host, port)
-
-    async with stage(tmp_path, resolver=never, drain="300ms") as scene:
-        await scene.start()
-        async with asyncio.timeout(5), plain(scene) as ask, asyncio.TaskGroup() as tasks:
-            flying = tasks.create_task(ask("POST", "/upload"))
-            await asyncio.sleep(0.05)
-            await scene.end()
-            assert (await flying).status in (502, 503)
-        assert paths(scene.prod) + paths(scene.sandbox) == []
 
 
 async def a_websocket(scene: Stage) -> Line:
@@ -390,18 +245,3 @@ async def test_an_outsider_is_not_slowed_by_an_edge_that_drains(scene: Stage) ->
             started = asyncio.get_running_loop().time()
             assert (await outsider("GET", "/echo")).side == "prod"
             assert asyncio.get_running_loop().time() - started < DRAIN_S / 2
-
-
-@edges
-@pytest.mark.parametrize("protocol", ["HTTP/1", "HTTP/1 in TLS"])
-async def test_a_member_by_login_crosses_edges_as_one_by_address_does(scene: Stage, protocol: str, edge: str) -> None:
-    side, other, cross = await before(scene, edge)
-    async with asyncio.timeout(5), PROTOCOLS[protocol](scene, client=OUTSIDER, login=LOGIN) as ask:
-        assert (await ask("GET", "/echo")).side == side.side
-        async with asyncio.TaskGroup() as tasks:
-            flying = tasks.create_task(ask("POST", "/slow?s=20"))
-            await asyncio.sleep(0.05)
-            await cross()
-            answer = await flying
-    assert answer.status in (502, 503)
-    assert "/slow" not in paths(other)

@@ -185,8 +185,14 @@ def test_ten_thousand_near_misses_of_a_host_never_pass(names: list[str], scheme:
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["GET", "POST", "TRACE", "\0"]), st.booleans())
 def test_no_text_at_all_makes_a_member_pass(authority: str, target: str, method: str, is_tls: bool) -> None:
-    scheme = "https" if is_tls else "http"
-    ask = Ask(client=MEMBER, method=method, scheme=scheme, authorities=(authority,), target=target, sni=authority)
+    ask = Ask(
+        client=MEMBER,
+        method=method,
+        scheme="https" if is_tls else "http",
+        authorities=(authority,),
+        target=target,
+        sni=authority,
+    )
     assert decide(ask, PLAIN).kind is not Kind.PASS
 
 
