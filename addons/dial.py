@@ -8,8 +8,7 @@ checked address. The connection then gets its name back, since mitmproxy reuses 
 
 from __future__ import annotations
 
-import asyncio
-import socket
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,13 +33,6 @@ class Resolver(Protocol):
     async def __call__(self, host: str, port: int) -> list[str]: ...
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a name in the system's order; raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 @dataclass(frozen=True, slots=True)
 class Pin:
     """What a connection was allowed for. `address` is None where production's side resolves by itself."""
@@ -50,16 +42,31 @@ class Pin:
     address: tuple[str, int] | None
 
 
+_MOST_LOOKUPS = 8
+
+
 class Refused(Exception):
     """A dial that is not allowed; `str()` is the reason."""
 
 
 class Dial:
-    def __init__(self, current: Current, logins: Logins, witness: Witness, *, resolver: Resolver = resolve) -> None:
+    """`protected` are places of the switchboard's own (address, port) that nobody may dial through it."""
+
+    def __init__(
+        self,
+        current: Current,
+        logins: Logins,
+        witness: Witness,
+        *,
+        resolver: Resolver,
+        protected: frozenset[tuple[str, int]] = frozenset(),
+    ) -> None:
         self._current = current
         self._logins = logins
         self._witness = witness
         self._resolve = resolver
+        self._protected = protected
+        self._lookups: Counter[str] = Counter()
         self.pins: dict[str, Pin] = {}
 
     async def server_connect(self, data: ServerConnectionHookData) -> None:
@@ -121,14 +128,29 @@ class Dial:
             planned = plan(host, port, member=self._member(client, switch), tls=tls, switch=switch)
             if isinstance(planned, str):
                 raise Refused(planned)
-            addresses = await self._resolve(planned.host, planned.port)
+            addresses = await self._look_up(client, planned)
             if self._current.switch is switch:  # else the world moved while we resolved: decide again
-                return self._pin((host, port), planned, addresses, switch)
+                return self._pin((host, port), planned, addresses=addresses, switch=switch)
 
-    def _pin(self, asked: tuple[str, int], planned: Plan, addresses: list[str], switch: Switch) -> Pin:
+    async def _look_up(self, client: connection.Client, planned: Plan) -> list[str]:
+        """Resolve a name, a few at a time for each client, so that one's slow names leave room for the others."""
+        address = client.peername[0]
+        if self._lookups[address] >= _MOST_LOOKUPS:
+            raise Refused("too many names at once")
+        self._lookups[address] += 1
+        try:
+            return await self._resolve(planned.host, planned.port)
+        finally:
+            self._lookups[address] -= 1
+            if not self._lookups[address]:
+                del self._lookups[address]
+
+    def _pin(self, asked: tuple[str, int], planned: Plan, *, addresses: list[str], switch: Switch) -> Pin:
         if not addresses:
             raise Refused("name has no address")
         for address in addresses:
+            if (address, planned.port) in self._protected:
+                raise Refused("the switchboard's own place")
             if planned.live:
                 reason = check_live_address(address, planned.port, switch=switch)
             else:

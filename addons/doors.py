@@ -1,4 +1,4 @@
-"""Listening sockets and the connection handler.
+"""Listening sockets and the connections that come through them.
 
 mitmproxy's server instances cannot share a port between processes and dispatch hooks through a manager that
 fails open, so doors make their own: `regular@` (explicit proxy) and `steered@` (names resolve to us).
@@ -7,118 +7,20 @@ fails open, so doors make their own: `regular@` (explicit proxy) and `steered@` 
 from __future__ import annotations
 
 import asyncio
-import collections
 import socket
-from typing import ClassVar
 
-from mitmproxy import http, options
-from mitmproxy.connection import Server
-from mitmproxy.proxy import commands, layer, mode_specs, server
-from mitmproxy.proxy.layers import modes
+from mitmproxy import options
+from mitmproxy.proxy import mode_specs
 
 from addons.chain import Chain
-from addons.light import LightContext, settled, without_type_checks
-from addons.prompt import Prompt, Rest
-from addons.reading import Cut
+from addons.handler import Handler
+from addons.light import settled, without_type_checks
 from switchboard.errors import Unavailable
 from switchboard.estate import Listener
 
 _BACKLOG = 1024
-_MOST_UPSTREAM = 100
 
 without_type_checks()
-
-
-class SteeredMode(mode_specs.ProxyMode):
-    """Names resolve to us; SNI and Host decide. There is nothing to configure in the mode itself."""
-
-    description: ClassVar[str] = "steered proxy"
-    transport_protocol = mode_specs.TCP
-
-    def __post_init__(self) -> None:
-        if self.data:
-            raise ValueError("steered mode takes no argument")
-
-
-class Steered(layer.Layer):
-    """Top layer of a `steered@` connection: the destination is read from what the client says first."""
-
-    def _handle_event(self, event: object) -> layer.CommandGenerator[None]:
-        child = layer.NextLayer(self.context)
-        self._handle_event = child.handle_event  # type: ignore[method-assign, assignment]
-        yield from child.handle_event(event)  # type: ignore[arg-type]
-
-
-class Handler(server.LiveConnectionHandler):
-    """One client connection with all its upstream connections; hooks go through the chain."""
-
-    def __init__(
-        self,
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        *,
-        chain: Chain,
-        opts: options.Options,
-        mode: mode_specs.ProxyMode,
-    ) -> None:
-        self._chain = chain
-        super().__init__(*streams, opts, mode)
-        # One upstream connection per HTTP/2 stream towards HTTP/1 servers: five would starve a page with streams.
-        self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(_MOST_UPSTREAM))
-        context = LightContext(self.client, opts)
-        top = Steered(context) if isinstance(mode, SteeredMode) else modes.HttpProxy(context)
-        self.layer = self._prompt = Prompt(top, self._start)  # type: ignore[assignment]
-
-    def _start(self, hook: commands.StartHook) -> Rest | None:
-        try:
-            return self._chain.start(hook, self)
-        except BaseException:  # raised out of the middle of an event: nothing of this connection can go on
-            self.sever()
-            raise
-
-    async def handle_hook(self, hook: commands.StartHook) -> None:
-        begun = self._prompt.begun.pop(hook, None)
-        with self.timeout_watchdog.disarm():
-            await (begun if begun is not None else self._chain.run(hook, self))
-
-    def sever(self) -> None:
-        """End the connection and its upstream connections at once; what is unsent is thrown away.
-
-        Aborting comes first: mitmproxy writes nothing to a transport that is closing, also from a task that
-        is just about to.
-        """
-        for io in list(self.transports.values()):
-            if io.writer is not None:
-                io.writer.transport.abort()  # type: ignore[union-attr]
-            if io.handler is not None:
-                io.handler.cancel("severed")
-        self.client.error = self.client.error or "severed"
-
-    def close(self) -> None:
-        """Close the connection and its upstream connections; what was written is still delivered."""
-        io = self.transports.get(self.client)
-        if io is not None and io.handler is not None:
-            io.handler.cancel("closed at an edge")  # cascades to every upstream connection
-        else:
-            self.client.error = "closed at an edge"  # still inside client_connected
-
-    async def cut(self, flow: http.HTTPFlow) -> None:
-        """Answer a request with 503 now, however much of it has come; one whose dial is awaited gets a 502."""
-        await self.server_event(Cut(flow))
-        self.cut_upstream()
-
-    def cut_upstream(self) -> None:
-        """Close every upstream connection; whoever waits for an answer gets a 502 with headers."""
-        for conn, io in list(self.transports.items()):
-            if isinstance(conn, Server) and io.handler is not None:
-                io.handler.cancel("cut at an edge")
-
-    def log(self, message: str, level: int = 0, exc_info: object = None) -> None:
-        """Say nothing: mitmproxy's lines quote URLs and raw requests (LEAKS DT-02).
-
-        A line with an exception is how mitmproxy gives up on a connection, which then hangs (LEAKS PX-13): end it.
-        """
-        if exc_info:
-            self.sever()
 
 
 class Doors:
@@ -138,7 +40,7 @@ class Doors:
         mode = mode_specs.ProxyMode.parse(listener.mode)
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            handler = Handler((reader, writer), chain=self._chain, opts=self.options, mode=mode)
+            handler = Handler((reader, writer), chain=self._chain, opts=self.options, mode=mode, peers=self.handlers)
             self.handlers[handler.client.id] = handler
             try:
                 await handler.handle_client()

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from mitmproxy import http
 
-from addons.doors import Handler
+from addons.handler import Handler
 from addons.login import Logins
 from switchboard.drill import HOLDING
 from switchboard.switch import Switch
@@ -59,7 +59,7 @@ class Edge:
     def wait(self, client_id: str, by: int) -> None:
         """Count requests that are held for the next epoch (`by` 1) or no longer are (-1)."""
         waiting = self._waiting.get(client_id, 0) + by
-        if waiting:
+        if waiting > 0:  # less than none: the client left, and was forgotten, while its request waited
             self._waiting[client_id] = waiting
         else:
             self._waiting.pop(client_id, None)
@@ -114,6 +114,7 @@ class Edge:
             handler.cut_upstream()
             self._retiring.add(handler.client.id)
         else:
+            self._retiring.discard(handler.client.id)
             handler.close()
 
     async def _landing(self, handlers: list[Handler], limit_s: float) -> None:

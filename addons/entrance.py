@@ -17,14 +17,19 @@ from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
+from addons.bounds import CHUNK_TOO_LONG, HEAD_TOO_LONG
+from addons.crowd import Crowd
 from addons.current import Current
-from addons.doors import Steered
+from addons.handler import HOLDS_TOO_MUCH, TOO_SLOW
 from addons.login import Logins
 from addons.reading import HttpReader
+from addons.steered import Steered
 from addons.witness import Witness
 from switchboard.authority import Unclear, parse_authority, parse_host
 
 _MOST_PEEKED = 64 * 1024
+_MOST_PIECES = 256  # each piece of an undecided beginning is looked at again with every further one
+_CUT = frozenset({CHUNK_TOO_LONG, HEAD_TOO_LONG, HOLDS_TOO_MUCH, TOO_SLOW})
 _HOST = re.compile(rb"\r?\nhost:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE)
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _HTTP = re.compile(rb"[A-Za-z]{3,20} ")
@@ -41,10 +46,13 @@ class Refuse(layer.Layer):
 
 
 class Entrance:
-    def __init__(self, current: Current, logins: Logins, witness: Witness) -> None:
+    """`crowd` counts the connections of each client, default at most 2,000."""
+
+    def __init__(self, current: Current, logins: Logins, witness: Witness, *, crowd: Crowd | None = None) -> None:
         self._current = current
         self._logins = logins
         self._witness = witness
+        self._crowd = crowd or Crowd()
 
     def client_connected(self, client: connection.Client) -> None:
         """Refuse whoever is not among the estate's clients; denies first, allows last."""
@@ -52,22 +60,30 @@ class Entrance:
         if not client.peername or not self._current.switch.serves(client.peername[0]):
             self._witness.refused("client is not among the estate's clients")
             return
+        if not self._crowd.admit(client.id, client.peername[0]):
+            self._witness.refused("client has too many connections")
+            return
         client.error = None
 
     def client_disconnected(self, client: connection.Client) -> None:
+        self._crowd.leave(client.id)
         self._logins.forget(client.id)
+        if client.error in _CUT:
+            self._witness.refused(client.error)
 
     def next_layer(self, pending: layer.NextLayer) -> None:
         """Choose the layer that reads a connection, or leave it open until enough bytes have come."""
         context, data = pending.context, pending.data_client()
         if len(context.layers) == 1 and isinstance(context.layers[0], modes.HttpProxy):
-            pending.layer = HttpReader(context, HTTPMode.regular)
+            pending.layer = HttpReader(context, HTTPMode.regular, is_unread=lambda client: not self._is_read(client))
         elif len(context.layers) == 1 and isinstance(context.layers[0], Steered):
             pending.layer = self._steered(context, data)
         elif isinstance(context.layers[-1], layers.ClientTLSLayer):
             pending.layer = HttpReader(context, HTTPMode.transparent)
         else:
             pending.layer = self._tunnelled(context, data)
+        if pending.layer is None and len(pending.events) > _MOST_PIECES:
+            pending.layer = Refuse(context)
 
     def _is_read(self, client: connection.Client) -> bool:
         user = self._logins.user_behind(client.id)
@@ -80,8 +96,20 @@ class Entrance:
         if len(data) < 3:
             return None
         if starts_like_tls_record(data):
-            return layers.ClientTLSLayer(context)
+            return self._tls(context, data)
         return self._plain(context, data)
+
+    def _tls(self, context: Context, data: bytes) -> layer.Layer | None:
+        """Read TLS once its hello is whole; mitmproxy would wait for 16 MiB of it."""
+        try:
+            if parse_client_hello(data) is None and len(data) < _MOST_PEEKED:
+                return None
+        except ValueError:
+            pass  # mitmproxy tells the client
+        else:
+            if len(data) >= _MOST_PEEKED:
+                return Refuse(context)
+        return layers.ClientTLSLayer(context)
 
     def _plain(self, context: Context, data: bytes) -> layer.Layer:
         if _HTTP.match(data) or data.startswith(b"PRI "):

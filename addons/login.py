@@ -24,14 +24,15 @@ class Logins:
     def user_of(self, flow: http.HTTPFlow) -> str | None:
         """Return the user of a request, None without login.
 
-        A connection belongs to whoever logged in on it first; raises WrongLogin also for another user after that.
+        A connection belongs to whom it began with, nobody included: its upstream connections may be reused, and
+        were dialled for that one. Raises WrongLogin also for a login of anyone else on it.
         """
         if not self._passwords:
             return None
         remembered = self._connections.get(flow.client_conn.id)
         field = flow.request.headers.get("proxy-authorization")
         if field is None:
-            return remembered
+            return remembered or None
         name, password = _basic(field)
         known = self._passwords.get(name, b"")
         if not hmac.compare_digest(known, password) or not known or remembered not in (None, name):
@@ -40,11 +41,11 @@ class Logins:
 
     def remember(self, flow: http.HTTPFlow, user: str | None) -> None:
         """Keep the user of a connection: for the requests in its tunnel, its dials and its edges."""
-        if user is not None:
-            self._connections[flow.client_conn.id] = user
+        if self._passwords:
+            self._connections.setdefault(flow.client_conn.id, user or "")
 
     def user_behind(self, client_id: str) -> str | None:
-        return self._connections.get(client_id)
+        return self._connections.get(client_id) or None
 
     def forget(self, client_id: str) -> None:
         self._connections.pop(client_id, None)

@@ -9,26 +9,37 @@ layers stay paused until the hook is through, and a fault has denied what the ho
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from mitmproxy.proxy import commands, events, layer
 
+from addons.weight import EVENT
+
 Rest = Coroutine[Any, Any, None]
 
 
 class Prompt:
-    """Stands where a connection handler has its top layer. `start` runs a hook and returns what is left of it."""
+    """Stands where a connection handler has its top layer. `start` runs a hook and returns what is left of it.
+
+    `fresh` counts what was read since the handler last set it to 0; `stirred` is set by every event.
+    """
 
     def __init__(self, top: layer.Layer, start: Callable[[commands.StartHook], Rest | None]) -> None:
         self._top = top
         self._start = start
         self.begun: dict[commands.StartHook, Rest] = {}
+        self.fresh = 0
+        self.stirred = asyncio.Event()
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Pass an event to the layers; give the commands that are for the connection handler."""
         unsent: commands.SendData | None = None
+        if type(event) is events.DataReceived:
+            self.fresh += EVENT + len(event.data)
+        self.stirred.set()
         try:
             for command in self._settled(event):
                 if not isinstance(command, commands.SendData):

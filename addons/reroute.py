@@ -28,7 +28,6 @@ Judge = Callable[[Ask, Switch], Verdict]
 Act = Callable[[http.HTTPFlow, Ask, Verdict], Awaitable[None] | None]
 
 HOLD_S = 2.0
-_MOST_ANSWERED = 8 * 1024 * 1024  # a refused body larger than this is not read to its end for an answer
 _LOGIN = "proxy login is wrong"
 
 
@@ -144,6 +143,7 @@ class Reroute:
             self._witness.refused(_LOGIN)
             flow.response = _refusal(407, _LOGIN, None)
             flow.response.headers["Proxy-Authenticate"] = 'Basic realm="HMS-ESR"'
+            flow.response.headers["Connection"] = "close"  # a login counts from a connection's first request on
             return None
 
     def _ask(self, flow: http.HTTPFlow, user: str | None) -> Ask:
@@ -187,8 +187,6 @@ class Reroute:
     def _refuse(self, flow: http.HTTPFlow, verdict: Verdict) -> None:
         self._witness.blocked(verdict.drill, verdict.reason)
         flow.response = _refusal(verdict.status, verdict.reason, verdict.drill)
-        if int(flow.request.headers.get("content-length", "0") or 0) > _MOST_ANSWERED:
-            flow.kill()
 
     def _mock(self, flow: http.HTTPFlow, found: Passage) -> Awaitable[None] | None:
         mock = found.verdict.mock

@@ -1,7 +1,9 @@
 """The generator as a node: it follows the switch, plays what runs, and hands its figures to the store.
 
 A drill is played exactly while it is running. An epoch is acknowledged after every drill that it no longer runs has
-fallen silent here, so that `draining` acknowledged means that not one more request will come.
+fallen silent here, so that `draining` acknowledged means that not one more request will come. The node registers
+before it reads the switch: a drill that begins meanwhile waits for it. With nothing in the store it waits for a
+document, because an empty store may be one that has lost a drill.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from generator.run import play
 from generator.wire import Resolve, resolve
 from switchboard.drill import Drill, Phase, SwitchDocument
 from switchboard.ending import end
-from switchboard.errors import EsrError, NotFound, Unavailable
+from switchboard.errors import Conflict, EsrError, NotFound, Unavailable
 from switchboard.estate import Estate
 from switchboard.node import NodeState
 from switchboard.scenario import Scenario
@@ -46,6 +48,8 @@ class _Play:
 
 @dataclass(slots=True)
 class _Node:
+    """The node's state; `switch` is what sending asks, `applied` what is fully in force and acknowledged."""
+
     node_id: str
     estate: Estate
     store: Store
@@ -54,6 +58,10 @@ class _Node:
     switch: Switch
     tasks: asyncio.TaskGroup
     resolve: Resolve
+    stop: asyncio.Event
+    incarnation: str = field(default_factory=lambda: uuid.uuid4().hex)
+    applied: SwitchDocument | None = None
+    displaced: Conflict | None = None
     plays: dict[str, _Play] = field(default_factory=dict)
     played_s: dict[str, float] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
@@ -62,7 +70,7 @@ class _Node:
     flushing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def follow(self) -> None:
-        async for document in self.store.watch_switch(after=self.switch.epoch):
+        async for document in self.store.watch_switch(after=self.applied.epoch if self.applied else -1):
             await self.apply(document)
 
     async def apply(self, document: SwitchDocument) -> None:
@@ -73,11 +81,13 @@ class _Node:
             # Not applied, so not acknowledged: a drill that this node cannot carry out does not start.
             self.notes["switch"] = str(error)
             return
-        self.notes.pop("switch", None)
+        if self.applied is None:
+            self.take_over(document)
         self.switch = switch
         running = {drill.id: drill for drill in document.drills if drill.phase is Phase.RUNNING}
         await self.silence([drill_id for drill_id in self.plays if drill_id not in running])
         self._forget({drill.id for drill in document.drills if not drill.is_over})
+        self.applied = document
         await self.tell()
         for drill in running.values():
             if drill.scenario is not None and drill.id not in self.plays and drill.id not in self.finished:
@@ -104,7 +114,7 @@ class _Node:
     def _forget(self, alive: set[str]) -> None:
         self.finished &= alive
         for memory in (self.played_s, self.notes):
-            for drill_id in memory.keys() - alive:
+            for drill_id in memory.keys() - alive:  # the note on the switch goes too: it is applied
                 del memory[drill_id]
 
     def _take_up(self, drill: Drill) -> None:
@@ -139,20 +149,31 @@ class _Node:
         logger.error("drill %s: %s", drill.id, why)
         self.notes[drill.id] = f"drill {drill.id}: {why}"
 
-    async def tell(self) -> None:
-        """Say which epoch is applied; silent while the store is away."""
-        state = NodeState(
+    def state(self) -> NodeState:
+        """Return what the node says of itself now."""
+        applied = self.applied or SwitchDocument()
+        return NodeState(
             id=self.node_id,
             role="generator",
-            epoch=self.switch.epoch,
-            ready="switch" not in self.notes,
+            epoch=applied.epoch,
+            lineage=applied.lineage,
+            incarnation=self.incarnation,
+            ready=self.applied is not None and "switch" not in self.notes,
             seen=time.time(),
-            note="; ".join(self.notes.values()),
+            note="; ".join(self.notes.values()) or ("" if self.applied else "waits for the switch"),
         )
+
+    async def tell(self) -> None:
+        """Say which epoch is applied; silent while the store is away. Stop the node when its id was taken over."""
+        state = self.state()
         try:
             await self.store.acknowledge(state)
         except Unavailable:
-            logger.warning("store is away; epoch %d is applied and will be acknowledged", self.switch.epoch)
+            logger.warning("store is away; epoch %d is applied and will be acknowledged", state.epoch)
+        except Conflict as error:
+            # Off the register nobody waits for this node any more: it must not play on.
+            self.displaced = error
+            self.stop.set()
 
     async def beat(self) -> None:
         while True:
@@ -183,6 +204,7 @@ async def serve(
     *,
     store: Store,
     node_id: str,
+    incarnation: str | None = None,
     scenarios: Scenarios,
     base: Path,
     stop: asyncio.Event,
@@ -191,20 +213,25 @@ async def serve(
     """Run the generator as a node until `stop` is set.
 
     `scenarios` returns the scenarios known now, by id; `base` is the folder that their relative paths start from.
-    Raises Unavailable where the switch cannot be loaded at the start, and later for nothing.
+    Raises Unavailable where the switch cannot be loaded at the start, and Conflict (`node_taken`) when another process
+    has this id, then or later.
     """
-    document = await store.read_switch() or SwitchDocument()
-    async with asyncio.TaskGroup() as tasks:
-        nothing = compile_switch(estate, SwitchDocument())
-        node = _Node(node_id, estate, store, scenarios, base, nothing, tasks, resolve)
-        node.take_over(document)
-        await node.apply(document)
+    nothing, tasks = compile_switch(estate, SwitchDocument()), asyncio.TaskGroup()
+    node = _Node(node_id, estate, store, scenarios, base, nothing, tasks, resolve, stop)
+    node.incarnation = incarnation or node.incarnation
+    await store.acknowledge(node.state())
+    document = await store.read_switch()
+    async with tasks:
+        if document is not None:
+            await node.apply(document)
         loops = [tasks.create_task(loop()) for loop in (node.follow, node.beat, node.keep_flushing)]
         await stop.wait()
         await end(loops)
         await node.silence(list(node.plays))
     await node.flush()
     try:
-        await store.goodbye(node_id)
+        await store.goodbye(node_id, node.incarnation)
     except Unavailable:
         logger.warning("store is away; the node could not say goodbye")
+    if node.displaced is not None:
+        raise node.displaced

@@ -3,6 +3,7 @@
   side          which world an agency is in: prod or sandbox
   placing       host and path of a request -> the service that answers it (pure)
   portal        pages of the website (MFE): home, login, apply, plans, profile
+  desk          a page that uses the services from another origin: CORS, WebSocket, events, upload
   services      JSON for the pages (SVC): profile, plans, status
   workflow      applications as a state machine (ACT)
   metrics       events and a dashboard, filed by environment (OPS)

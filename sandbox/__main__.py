@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sandbox.agency import agency
 from sandbox.certificates import ServerFiles
+from sandbox.desk import SERVICES
 from sandbox.placing import PREFIXES, Name
 from sandbox.side import Side
 from switchboard.errors import EsrError
@@ -28,6 +29,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--cert", type=Path, help="certificate chain, PEM")
     parser.add_argument("--key", type=Path, help="its private key, PEM")
     parser.add_argument("--books-port", type=int, help="where GET /books is answered (default nowhere)")
+    parser.add_argument("--services-url", default=SERVICES, metavar="URL", help=f"told to pages (default {SERVICES})")
     parser.add_argument(
         "--prefix",
         action="append",
@@ -67,6 +69,7 @@ async def serve(chosen: argparse.Namespace) -> None:
         tls=ServerFiles(chosen.cert, chosen.key) if chosen.cert else None,
         books_port=chosen.books_port,
         prefixes=chosen.prefixes,
+        services_url=chosen.services_url,
     ) as running:
         ports = {"http": running.http_port, "tls": running.tls_port, "books": running.books_port}
         print(json.dumps({"side": running.side, "host": running.host, **ports}), flush=True)

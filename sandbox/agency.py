@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from aiohttp import web
 from sandbox.books import Books
 from sandbox.calls import Call, Handler, Refused, Service, json
 from sandbox.certificates import ServerFiles
+from sandbox.desk import SERVICES, Desk
 from sandbox.metrics import Metrics
 from sandbox.pages import foreign
 from sandbox.people import People
@@ -52,11 +53,13 @@ async def agency(
     books_port: int | None = None,
     books: Books | None = None,
     prefixes: Prefixes = PREFIXES,
+    services_url: str = SERVICES,
 ) -> AsyncIterator[Agency]:
     """Run the agency of one side until the block ends; port 0 takes a free one.
 
     TLS is served beside http where `tls` is given, `GET /books` where `books_port` is. `books` are the
-    caller's own (with `keep_headers`, or kept over a restart). Raises Unavailable where a port cannot be had.
+    caller's own (with `keep_headers`, or kept over a restart), `services_url` is where pages are told to ask the
+    services. Raises Unavailable where a port cannot be had.
     """
     side = Side(side)
     books = books or Books(side)
@@ -64,7 +67,7 @@ async def agency(
     async with contextlib.AsyncExitStack() as stack:
         taps = Taps(books)
         stack.callback(taps.abort)
-        serve = await stack.enter_async_context(_running(_application(side, books, prefixes)))
+        serve = await stack.enter_async_context(_running(_application(services(side, services_url), books, prefixes)))
         plain = await stack.enter_async_context(_listening(taps.under(serve), host, http_port))
         secure = None
         if context is not None:
@@ -76,19 +79,19 @@ async def agency(
         yield Agency(side, host, plain, secure, shown, books)
 
 
-def services(side: Side) -> dict[Name, Sequence[Service]]:
-    """Return who is asked, in this order, for each place of a new agency."""
+def services(side: Side, url: str = SERVICES) -> dict[Name, Sequence[Service]]:
+    """Return who is asked, in this order, for each place of a new agency; `url` is where pages ask the services."""
     people, applications, probes = People(side), Applications(side), Probes(side)
     return {
-        Name.PORTAL: (Portal(side, people, applications), probes),
+        Name.PORTAL: (Portal(side, people, applications), Desk(side, people, services=url), probes),
         Name.SERVICES: (Services(side, people, applications), probes),
         Name.WORKFLOW: (Workflow(side, applications), probes),
         Name.METRICS: (Metrics(side), probes),
     }
 
 
-def _application(side: Side, books: Books, prefixes: Prefixes) -> web.Application:
-    asked = services(side)
+def _application(asked: Mapping[Name, Sequence[Service]], books: Books, prefixes: Prefixes) -> web.Application:
+    side = books.side
 
     def where(request: web.Request) -> Place:
         return place(_host(request), request.path, prefixes)

@@ -31,6 +31,12 @@ class Call:
     def session(self) -> str | None:
         return self.request.cookies.get("session")
 
+    @property
+    def bearer(self) -> str | None:
+        """The token of an `Authorization: Bearer` (RFC 6750 2.1)."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        return token.strip() or None if scheme.lower() == "bearer" else None
+
     async def json_object(self) -> Mapping[str, Any]:
         """Return the body as a JSON object (64 KiB at most); raises Refused."""
         body = bytearray()

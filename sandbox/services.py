@@ -1,4 +1,7 @@
-"""JSON for the pages (SVC): profile, plans and the agency's status."""
+"""JSON for the pages (SVC): profile, plans and the agency's status.
+
+Pages of other origins may ask too, with a token (CORS): the answer names the Origin that asked.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ GUEST = "guest"
 
 
 class Services:
-    """The services of one side; who asks is known by the session cookie, else a guest."""
+    """The services of one side; who asks is known by a bearer token or the session cookie, else a guest."""
 
     def __init__(self, side: Side, people: People, applications: Applications) -> None:
         self._side = side
@@ -34,18 +37,47 @@ class Services:
         }
 
     def find(self, method: str, path: str) -> Handler | None:
-        return self._table.get((method, path))
+        handler = self._table.get((method, path))
+        if handler is not None:
+            return _shared(handler)
+        allowed = [known for known, place in self._table if place == path]
+        return _preflight(allowed) if method == "OPTIONS" and allowed else None
+
+    def _name(self, call: Call) -> str:
+        return self._people.name(call.bearer or call.session) or GUEST
 
     async def _profile(self, call: Call) -> web.StreamResponse:
-        profile = self._people.profile(self._people.name(call.session) or GUEST)
-        return json({**profile, "side": self._side})
+        return json({**self._people.profile(self._name(call)), "side": self._side})
 
     async def _save(self, call: Call) -> web.StreamResponse:
-        name = self._people.name(call.session) or GUEST
-        return json({**self._people.save(name, await call.json_object()), "side": self._side})
+        return json({**self._people.save(self._name(call), await call.json_object()), "side": self._side})
 
     async def _plans(self, call: Call) -> web.StreamResponse:
         return json({"side": self._side, "items": _PLANS})
 
     async def _status(self, call: Call) -> web.StreamResponse:
         return json({"side": self._side, "enrollment": "open", "applications": len(self._applications)})
+
+
+def _shared(handler: Handler) -> Handler:
+    """Let pages of the origin that asked read the answer."""
+
+    async def answer(call: Call) -> web.StreamResponse:
+        found = await handler(call)
+        if origin := call.request.headers.get("Origin"):
+            found.headers["Access-Control-Allow-Origin"] = origin
+            found.headers["Vary"] = "Origin"
+        return found
+
+    return answer
+
+
+def _preflight(methods: list[str]) -> Handler:
+    async def answer(call: Call) -> web.StreamResponse:
+        headers = {
+            "Access-Control-Allow-Methods": ", ".join(methods),
+            "Access-Control-Allow-Headers": "authorization, content-type",
+        }
+        return web.Response(status=204, headers=headers)
+
+    return _shared(answer)

@@ -31,7 +31,8 @@ from switchboard.admin_feed import FeedCalls
 from switchboard.admin_health import HealthCalls
 from switchboard.admin_pages import PageCalls
 from switchboard.admin_score import Board, Scenarios
-from switchboard.admin_state import Desk
+from switchboard.admin_sessions import Sessions
+from switchboard.admin_state import TRUST_AFTER_S, Desk
 from switchboard.errors import Unavailable
 from switchboard.estate import Estate, Listener
 from switchboard.store import Store
@@ -53,6 +54,7 @@ HEADERS = {
 class _Parts:
     desk: Desk
     board: Board
+    feed: FeedCalls
     gatekeeper: Gatekeeper
 
 
@@ -93,17 +95,21 @@ async def admin(
     examine: Examine = lambda scenario: None,
     names: Iterable[str] = (),
     extra_routes: Iterable[web.RouteDef] = (),
+    trust_after_s: float = TRUST_AFTER_S,
 ) -> AsyncIterator[str]:
     """Yield the URL of a running admin. `names` are host names it may be called by, besides addresses.
 
     `extra_routes` are served behind the same checks (for pages of an organisation, and of tests).
+    `trust_after_s` is how long nodes are listened to where Redis holds nothing, before the first drill may begin.
     """
     secret, _ = ensure_token(state, token)
-    desk = Desk(estate, store)
+    desk = Desk(estate, store, trust_after_s=trust_after_s)
+    board = Board(desk, scenarios)
     parts = _Parts(
         desk=desk,
-        board=Board(desk, scenarios),
-        gatekeeper=Gatekeeper(token=secret, session_key=session_key(state), store=store),
+        board=board,
+        feed=FeedCalls(board, store),
+        gatekeeper=Gatekeeper(token=secret, sessions=Sessions(key=session_key(state), state=state), store=store),
     )
     app = web.Application(
         middlewares=[translate_errors, _host_check(frozenset(names)), _token_check(parts.gatekeeper)],
@@ -113,8 +119,8 @@ async def admin(
     app.on_shutdown.append(_let_go(parts))
     for calls in (
         DrillCalls(desk, scenarios, guard=guard, examine=examine),
-        FeedCalls(parts.board, store),
-        HealthCalls(desk, parts.board),
+        parts.feed,
+        HealthCalls(desk, board),
         PageCalls(estate, parts.gatekeeper, state=state),
     ):
         app.add_routes(calls.routes())
@@ -138,6 +144,7 @@ async def _loops(parts: _Parts) -> AsyncIterator[None]:
                 desk.follow_redis(),
                 desk.steer(),
                 parts.board.run(),
+                parts.feed.keep_offering(),
                 _vouch(parts.gatekeeper),
             )
         ]

@@ -1,9 +1,11 @@
-"""Who may call the admin: one token, sessions derived from it, and the checks that browsers make necessary.
+"""Who may call the admin: one token, sessions opened with it, and the checks that browsers make necessary.
+
+A right token always passes: whoever fails, however often, cannot lock out the one who has it.
 
 A browser on the trainer's machine also runs other people's pages. Against them: the session cookie is
 SameSite=Strict, a call that changes something needs a header that no foreign page may send plus its own origin,
-and a Host that is neither an address nor known is refused, so that a name rebound to this address gets
-nothing.
+a Host that is neither an address nor known is refused, so that a name rebound to this address gets
+nothing, and what a page fetches with a made-up token is not counted as a failure of the person.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 from collections import OrderedDict, deque
 from pathlib import Path
 
 from aiohttp import web
 
+from switchboard.admin_sessions import Sessions
 from switchboard.errors import EsrError, Unauthorised, Unavailable
 from switchboard.store import Store
 
@@ -31,6 +35,8 @@ FAILURES = 10
 WINDOW_S = 60.0
 _MOST_ADDRESSES = 1_000
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# RFC 9110 7.2: uri-host [":" port], and nothing else; an IPv6 address in brackets.
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9a-z._-]+))(?::[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
 
 
 class TooManyAttempts(Unauthorised):
@@ -93,17 +99,17 @@ def digest(token: str) -> str:
 
 def host_is_ours(host: str | None, names: frozenset[str]) -> bool:
     """Tell whether a Host field is an address literal, localhost, or one of our names."""
-    if not host:
+    found = _HOST.fullmatch(host or "")
+    if found is None:
         return False
-    name = host.partition("]")[0][1:] if host.startswith("[") else host.partition(":")[0]
-    name = name.lower().removesuffix(".")
+    bracketed, plain = found.groups()
+    name = (plain or "").lower().removesuffix(".")
     if name == "localhost" or name in names:
         return True
     try:
-        ipaddress.ip_address(name)
+        return ipaddress.ip_address(bracketed or name).version == (6 if bracketed else 4)
     except ValueError:
         return False
-    return True
 
 
 class Attempts:
@@ -128,10 +134,10 @@ class Attempts:
 class Gatekeeper:
     """Check the credentials of requests."""
 
-    def __init__(self, *, token: str, session_key: str, store: Store) -> None:
+    def __init__(self, *, token: str, sessions: Sessions, store: Store) -> None:
         self._digest = digest(token)
-        self._session_key = session_key.encode()
-        self._sessions = {self._session(token)}
+        self._sessions = sessions
+        self._sessions.accept(self._digest)
         self._store = store
         self._attempts = Attempts()
 
@@ -140,18 +146,19 @@ class Gatekeeper:
         await self._store.put_token(self._digest, ttl_s=TOKEN_TTL_S)
 
     async def login(self, request: web.Request, token: str) -> str:
-        """Return the session id for a right token; raises Unauthorised or TooManyAttempts."""
-        await self._check_token(request, token)
-        session = self._session(token)
-        if len(self._sessions) < _MOST_ADDRESSES:
-            self._sessions.add(session)
-        return session
+        """Return a new session for a right token; raises Unauthorised or TooManyAttempts."""
+        await self._check_token(request, token, counted=_is_navigation(request))
+        return self._sessions.open(digest(token))
+
+    def logout(self, session: str) -> None:
+        """End a session for good; raises Unavailable where that cannot be written down."""
+        self._sessions.forget(session)
 
     async def check(self, request: web.Request) -> None:
         """Return when the request may go on; raises Unauthorised, TooManyAttempts or ForeignPage."""
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         if bearer and scheme.lower() == "bearer":
-            await self._check_token(request, bearer.strip())
+            await self._check_token(request, bearer.strip(), counted=True)
             return
         cookie = request.cookies.get(COOKIE)
         if cookie is None:
@@ -164,19 +171,19 @@ class Gatekeeper:
 
     def knows_session(self, session: str) -> bool:
         """Tell whether a cookie's value is a session that a right token opened."""
-        given = session.encode("utf-8", "surrogateescape")
-        # All are compared, whichever fits: the time taken tells nothing.
-        return sum([hmac.compare_digest(given, one.encode()) for one in self._sessions]) > 0
+        return self._sessions.knows(session)
 
-    async def _check_token(self, request: web.Request, token: str) -> None:
+    async def _check_token(self, request: web.Request, token: str, *, counted: bool) -> None:
+        if await self._is_right(digest(token)):
+            return
         address, now_s = request.remote or "", asyncio.get_running_loop().time()
         if self._attempts.is_locked(address, now_s):
             raise TooManyAttempts(
-                f"{FAILURES} wrong tokens came from {address} within a minute; wait a minute and try again"
+                f"{FAILURES} wrong tokens came from {address} within a minute; wait a minute, or give the right one"
             )
-        if not await self._is_right(digest(token)):
+        if counted:
             self._attempts.failed(address, now_s)
-            raise Unauthorised("the token is wrong; the right one is in STATE/admin.token or was given with --token")
+        raise Unauthorised("the token is wrong; the right one is in STATE/admin.token or was given with --token")
 
     async def _is_right(self, given: str) -> bool:
         if hmac.compare_digest(given, self._digest):
@@ -186,13 +193,17 @@ class Gatekeeper:
         except Unavailable:
             return False
 
-    def _session(self, token: str) -> str:
-        return hmac.new(self._session_key, b"session:" + digest(token).encode(), "sha256").hexdigest()
-
 
 def session_key(state: Path) -> str:
     """Return the key that sessions are derived with; it stays in the state folder, so sessions outlive us."""
     return _kept_secret(state / SESSION_KEY_FILE)[0]
+
+
+def _is_navigation(request: web.Request) -> bool:
+    """Tell whether a person opened this, as far as the browser says: no foreign page and no part of a page."""
+    expected = {"Site": ("none", "same-origin"), "Mode": ("navigate",), "Dest": ("document",)}
+    said = {name: request.headers.get(f"Sec-Fetch-{name}") for name in expected}
+    return all(said[name] is None or said[name] in values for name, values in expected.items())
 
 
 def _check_origin(request: web.Request) -> None:

@@ -24,6 +24,7 @@ from switchboard.admin_state import Decide, Desk
 from switchboard.admin_views import describe_cohort, describe_scenario, describe_state, describe_target
 from switchboard.drill import Drill, Event, Phase, SwitchDocument
 from switchboard.errors import BadInput, Conflict
+from switchboard.node import astray, why_astray
 from switchboard.scenario import Scenario
 
 # Raises BadInput where a scenario's source cannot be read; what reads logs is the generator's, so programs give it.
@@ -99,7 +100,7 @@ class DrillCalls:
             _check_epoch(document, epoch)
             if _same_people(document, wanted) is not None:
                 return None
-            self._check_guard()
+            self._check_start()
             return steward.begin(document, wanted, estate=self._desk.estate, now=self._desk.clock())
 
         document = await self._desk.change(decide)
@@ -123,7 +124,7 @@ class DrillCalls:
         )
 
         def decide(document: SwitchDocument) -> SwitchDocument:
-            self._check_guard()
+            self._check_start()
             return steward.begin(document, wanted, estate=estate, now=self._desk.clock())
 
         await self._desk.change(decide)
@@ -168,14 +169,11 @@ class DrillCalls:
     async def _end_all(self, epoch: int | None) -> web.Response:
         def decide(document: SwitchDocument) -> SwitchDocument | None:
             _check_epoch(document, epoch)
-            ended = steward.end_all(document, now=self._desk.clock())
-            if ended is None and self._desk.lost_epoch == document.epoch:
-                # Nodes obey a switch that nobody can read any more: say "no drills" above it.
-                return SwitchDocument(epoch=document.epoch + 1, drills=document.drills)
-            return ended
+            # Nodes may obey a switch that nobody can read any more: the end is said above it.
+            return steward.end_all(document, now=self._desk.clock(), above=self._desk.astray_epoch(document))
 
+        await self._desk.listen()
         document = await self._desk.change(decide, overrule=True)
-
         ended = await self._desk.until(lambda: self._desk.document.mode == "live", timeout_s=self._patience_s)
         done = ended and await self._applied(max(document.epoch, self._desk.document.epoch))
         return web.json_response(self._state(), status=200 if done else 202)
@@ -193,7 +191,9 @@ class DrillCalls:
         await self._desk.until(has_left_arming, timeout_s=self._patience_s)
         drill = self._desk.document.find(drill_id)
         if drill is not None and drill.phase is Phase.FAILED:
-            names = ", ".join(self._desk.blamed.get(drill_id) or self._desk.silent(drill.edge)) or "unknown"
+            blamed = self._desk.blamed.get(drill_id) or self._desk.silent(drill.edge)
+            self._check_astray(drill_id, blamed)
+            names = ", ".join(blamed) or "unknown"
             raise Conflict(
                 f"drill '{drill_id}' did not start: no answer from node {names} within "
                 f"{self._desk.estate.arm_timeout:g} s. Nothing was let through; see that the node runs, or that "
@@ -208,7 +208,17 @@ class DrillCalls:
         move = steward.Move(drill_id, event)
         return lambda document: steward.make(document, move, now=self._desk.clock())
 
-    def _check_guard(self) -> None:
+    def _check_astray(self, drill_id: str, blamed: Iterable[str]) -> None:
+        document = self._desk.document
+        for node in astray(self._desk.nodes, document.epoch, lineage=document.lineage):
+            if node.id in blamed:
+                raise Conflict(
+                    f"drill '{drill_id}' did not start: node '{node.id}' {why_astray(node)}", code="switch_lost"
+                )
+
+    def _check_start(self) -> None:
+        """Raise Conflict or Unavailable while no drill may begin at all."""
+        self._desk.check_trusted()
         if self._desk.estate.require_guard and self._guard != "applied":
             raise Conflict(
                 "the estate says 'require_guard: true' and the kernel rules are not applied: "

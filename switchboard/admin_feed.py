@@ -1,11 +1,18 @@
-"""The calls about figures: the score as server-sent events, outcomes from outside, the leak report."""
+"""The calls about figures: the score as server-sent events, outcomes from outside, the leak report.
+
+Outcomes are counted once although answers get lost, on both sides. What Redis did not confirm is offered again,
+unchanged, before anything new of its writer and each second. What a client sends again under the same
+`Idempotency-Key` is known by a digest of key and lines, which Redis keeps in the same step as it counts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
@@ -15,10 +22,22 @@ from switchboard.admin_bodies import Outcome, TooLarge, parse_outcomes
 from switchboard.admin_score import Board
 from switchboard.drill import Drill
 from switchboard.errors import BadInput, Conflict, Unavailable
-from switchboard.scorecard import Recorder
+from switchboard.scorecard import Recorder, ScoreDelta
 from switchboard.store import Store
 
 MOST_BYTES = 8 * 1024 * 1024
+OFFER_AGAIN_S = 1.0
+_MOST_KEY = 200
+_MOST_WRITERS = 100
+
+
+@dataclass(slots=True)
+class _Writer:
+    """What records the outcomes of one drill, and the delta that Redis has not confirmed."""
+
+    # Histograms are cumulative for each writer, so one goes on for as long as its deltas arrive.
+    recorder: Recorder = field(default_factory=lambda: Recorder(f"ingest-{uuid.uuid4().hex}"))
+    pending: ScoreDelta | None = None
 
 
 class FeedCalls:
@@ -27,7 +46,7 @@ class FeedCalls:
     def __init__(self, board: Board, store: Store) -> None:
         self._board = board
         self._store = store
-        self._recorders: dict[str, Recorder] = {}
+        self._writers: dict[str, _Writer] = {}
         self._turn = asyncio.Lock()
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -55,37 +74,69 @@ class FeedCalls:
         return response
 
     async def events(self, request: web.Request) -> web.Response:
-        """Count outcomes that somebody else measured: all lines or none."""
+        """Count outcomes that somebody else measured: all lines or none, and under one key only once."""
+        key = _idempotency_key(request)
         drill = self._board.subject(request.query.get("drill"))
         if drill is None:
             raise Conflict(
                 "no drill is on that outcomes could belong to; start one, or name one with ?drill=",
                 code="no_drill",
             )
-        outcomes = await asyncio.to_thread(parse_outcomes, await _bounded_body(request))
+        body = await _bounded_body(request)
+        outcomes = await asyncio.to_thread(parse_outcomes, body)
+        name = await asyncio.to_thread(_named, key, body) if key else ""
         async with self._turn:
-            # A writer's histograms are cumulative, so one recorder goes on for as long as its deltas arrive.
-            recorder = self._recorders.pop(drill.id, None) or Recorder(f"ingest-{uuid.uuid4().hex}")
-            await _record(recorder, outcomes)
-            await self._add(drill, recorder)
-            self._recorders[drill.id] = recorder
-            self._forget_recorders()
+            if not await self._is_counted(drill, name):
+                await self._count(drill, outcomes, name)
         return web.json_response({"drill": drill.id, "counted": len(outcomes)})
 
-    async def _add(self, drill: Drill, recorder: Recorder) -> None:
-        delta = recorder.take()
-        if delta is None:
-            return
-        try:
-            await self._store.add_score(drill.id, delta)
-        except Unavailable as error:
-            # The recorder is dropped with what it holds: the client was told to send these lines again.
-            raise Unavailable(f"{error}; the lines were not counted, send them again", code=error.code) from error
-        recorder.confirm(delta.sequence)
+    async def keep_offering(self) -> None:
+        """Offer again each second what Redis has not confirmed."""
+        while True:
+            await asyncio.sleep(OFFER_AGAIN_S)
+            for drill_id in [key for key, writer in self._writers.items() if writer.pending is not None]:
+                async with self._turn:
+                    with suppress(Unavailable):
+                        await self._offer(drill_id)
 
-    def _forget_recorders(self) -> None:
-        while len(self._recorders) > 100:
-            self._recorders.pop(next(iter(self._recorders)))
+    async def _is_counted(self, drill: Drill, name: str) -> bool:
+        """Tell whether lines of this name are counted, once what is pending was handed over; raises Unavailable."""
+        try:
+            await self._offer(drill.id)
+            return bool(name) and await self._store.has_counted(drill.id, name)
+        except Unavailable as error:
+            raise Unavailable(f"{error}; the lines were not taken, send them again", code=error.code) from error
+
+    async def _count(self, drill: Drill, outcomes: Iterable[Outcome], name: str) -> None:
+        self._forget_writers()
+        writer = self._writers.pop(drill.id) if drill.id in self._writers else _Writer()
+        self._writers[drill.id] = writer  # the newest comes last
+        await _record(writer.recorder, outcomes)
+        delta = writer.recorder.take()
+        writer.pending = replace(delta, key=name) if delta is not None else None
+        try:
+            await self._offer(drill.id)
+        except Unavailable as error:
+            raise Unavailable(
+                f"{error}; the lines are kept and will be counted: send them again only under the same Idempotency-Key",
+                code=error.code,
+            ) from error
+
+    async def _offer(self, drill_id: str) -> None:
+        writer = self._writers.get(drill_id)
+        if writer is None or writer.pending is None:
+            return
+        counted = await self._store.add_score(drill_id, writer.pending)
+        writer.recorder.confirm(writer.pending.sequence)
+        writer.pending = None
+        if not counted:
+            # Another admin may have counted these lines: then this writer's histograms hold them once too often.
+            del self._writers[drill_id]
+
+    def _forget_writers(self) -> None:
+        idle = [key for key, writer in self._writers.items() if writer.pending is None]
+        for key in idle[: max(len(self._writers) - _MOST_WRITERS, 0)]:
+            del self._writers[key]
 
     async def leaks(self, request: web.Request) -> web.Response:
         """Answer what was blocked and why, what was dialled, and what should be zero."""
@@ -114,6 +165,18 @@ async def _record(recorder: Recorder, outcomes: Iterable[Outcome]) -> None:
         recorder.outcome(outcome.user, wait_s=outcome.wait_s, error=outcome.is_error, status=outcome.status)
         if number % 1_000 == 999:
             await asyncio.sleep(0)  # a toggle must not wait for somebody's long list
+
+
+def _idempotency_key(request: web.Request) -> str:
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if len(key) > _MOST_KEY or not key.isascii() or not key.isprintable():
+        raise BadInput(f"Idempotency-Key: {key[:80]!r} is not a text of 1 to {_MOST_KEY} printable ASCII characters")
+    return key
+
+
+def _named(key: str, body: bytes) -> str:
+    """Return the name of lines sent under a key: other lines under the same key are other lines."""
+    return hashlib.sha256(key.encode() + b"\0" + body).hexdigest()
 
 
 def _last_event_id(request: web.Request) -> int | None:

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from switchboard.admin_score import Board
 from switchboard.admin_state import SILENT_S, Desk
+from switchboard.node import NodeState, astray, why_astray
 
 _COUNTERS = {
     "requests": "Requests of the drill that were answered or failed.",
@@ -50,24 +51,34 @@ class HealthCalls:
 
     def _report(self) -> dict[str, Any]:
         desk = self._desk
-        now_s = desk.clock().timestamp()
-        epoch = desk.document.epoch
-        waiting = {}
-        for node in desk.nodes:
-            if node.epoch < epoch:
-                waiting[node.id] = f"applies epoch {node.epoch}, not {epoch} yet"
-            elif not node.ready:
-                waiting[node.id] = node.note or "is not ready"
-            elif desk.redis_up and now_s - node.seen > SILENT_S:
-                waiting[node.id] = f"was not heard of for {now_s - node.seen:.0f} s"
+        waiting = {node.id: why for node in desk.nodes if (why := self._why_not(node)) is not None}
         if not desk.known:
             waiting["admin"] = "has not reached Redis yet, so the switch is not known"
+        elif not desk.trusted():
+            waiting["admin"] = "listens for nodes that obey an older switch, because Redis held nothing"
         return {
             "ready": not waiting,
-            "epoch": epoch,
+            "epoch": desk.document.epoch,
             "degraded": not desk.redis_up,
             "waiting": waiting,
         }
+
+    def _why_not(self, node: NodeState) -> str | None:
+        """Return why a node is not ready, None for one that is."""
+        desk = self._desk
+        epoch, lineage = desk.document.epoch, desk.document.lineage
+        silent_s = desk.clock().timestamp() - node.seen
+        if astray([node], epoch, lineage=lineage):
+            return why_astray(node)
+        if node.epoch < epoch:
+            return f"applies epoch {node.epoch}, not {epoch} yet"
+        if not node.ready:
+            return node.note or "is not ready"
+        if node.lineage != lineage:
+            return f"has not applied epoch {epoch} of this switch yet"
+        if desk.redis_up and silent_s > SILENT_S:
+            return f"was not heard of for {silent_s:.0f} s"
+        return None
 
 
 class _Figures(Collector):

@@ -26,7 +26,7 @@ _MOCK_HOST = re.compile(r"\S+ https?://([^/:]+)")
 
 
 class PageCalls:
-    """`/`, `/console/…`, `/ca.pem`, `/proxy.pac`, `/api/esr/openapi.json`."""
+    """`/`, `/logout`, `/console/…`, `/ca.pem`, `/proxy.pac`, `/api/esr/openapi.json`."""
 
     def __init__(self, estate: Estate, gatekeeper: Gatekeeper, *, state: Path) -> None:
         self._estate = estate
@@ -38,6 +38,7 @@ class PageCalls:
     def routes(self) -> Iterable[web.RouteDef]:
         return (
             web.get("/", self.console),
+            web.post("/logout", self.logout),
             web.get("/console/{name}", self.console_file),
             web.get("/ca.pem", self.ca),
             web.get("/proxy.pac", self.pac),
@@ -58,6 +59,15 @@ class PageCalls:
         if self._gatekeeper.knows_session(request.cookies.get(COOKIE, "")):
             return web.Response(body=self._files["index.html"], content_type="text/html", charset="utf-8")
         return self._login_page(200, "")
+
+    async def logout(self, request: web.Request) -> web.Response:
+        """End the session of the cookie, and delete the cookie; a call that carries a token has none to end."""
+        session = request.cookies.get(COOKIE)
+        if session is not None:
+            await asyncio.to_thread(self._gatekeeper.logout, session)
+        answer = web.Response(status=204)
+        answer.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=request.secure)
+        return answer
 
     def _login_page(self, status: int, message: str) -> web.Response:
         shown = message.replace("&", "&amp;").replace("<", "&lt;")

@@ -3,11 +3,18 @@
 Reads answer from memory, also while Redis is away. Writes go through `change`: read what is stored,
 decide, compare-and-set, decide again when another admin was faster. A document that is missing or lower
 than what this admin has seen means that Redis lost data: it is put back, never followed.
+
+An admin that finds nothing in Redis cannot know whether there never was anything. It listens for `trust_after_s`
+to the nodes, which register again each second: if none of them obeys a switch that it does not know, it writes the
+first document of a new lineage; else only the end of every drill, above what they obey, leads on. Until then
+nothing is written, so that a fresh node finds nothing to let its clients through by.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -15,13 +22,13 @@ from switchboard import steward
 from switchboard.drill import HOLDING, Event, SwitchDocument
 from switchboard.errors import Conflict, Unavailable
 from switchboard.estate import Estate
-from switchboard.node import NodeState, behind
+from switchboard.node import NodeState, astray, why_astray
 from switchboard.store import Store
 
 PING_S = 0.5
 SILENT_S = 5.0  # five heartbeats
+TRUST_AFTER_S = 2.5  # nodes register once a second: within two beats and a poll nobody is missed
 _ATTEMPTS = 20
-_REGISTER_AGAIN_S = 3.0  # nodes register once a second; after a loss nobody is missed within three
 
 Decide = Callable[[SwitchDocument], SwitchDocument | None]
 
@@ -33,20 +40,28 @@ def utc_now() -> datetime:
 class Desk:
     """The state of the switchboard as this admin sees it, and the one way to change it."""
 
-    def __init__(self, estate: Estate, store: Store, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        estate: Estate,
+        store: Store,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        trust_after_s: float = TRUST_AFTER_S,
+    ) -> None:
         self.estate = estate
         self.store = store
         self.clock = clock
-        self.document = SwitchDocument()
+        self.document = SwitchDocument(lineage=secrets.token_hex(8))
         self.nodes: tuple[NodeState, ...] = ()
         self.redis_up = False
         self.blamed: dict[str, tuple[str, ...]] = {}  # nodes that made the start of a drill fail
-        self.lost_epoch = -1  # the highest epoch that a node applied and Redis lost
         self.known = False  # whether switch and nodes were read at least once
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._waiting: dict[tuple[str, int], float] = {}
-        self._trust_after = 0.0
+        self._founded = False  # whether the document is one that the store holds, or held
+        self._trust_after = math.inf
+        self._trust_after_s = trust_after_s
         self._closed = False
 
     # -- changing
@@ -55,17 +70,19 @@ class Desk:
         """Store what `decide` makes of the stored document (None: nothing); return the document after that.
 
         `decide` is asked again when another admin changed the switch meanwhile. `overrule` lets it decide
-        although nodes apply an epoch that Redis does not know any more. Raises Unavailable, Conflict and
-        what `decide` raises.
+        although nodes obey what Redis does not know. Raises Unavailable, Conflict and what `decide` raises.
         """
         async with self._turn:
             for attempt in range(1, _ATTEMPTS + 1):
-                document = await self._stored(overrule=overrule)
+                nodes = self.nodes  # before the read: what they apply then is what the read must know
+                document = await self._stored(nodes)
+                if not overrule:
+                    _check_obeyed(nodes, document)
                 wanted = decide(document)
                 if wanted is None:
                     return document
                 try:
-                    await self.store.write_switch(wanted)
+                    await self.store.write_switch(wanted, after=document.epoch)
                 except Conflict:
                     if attempt == _ATTEMPTS:
                         raise
@@ -74,27 +91,34 @@ class Desk:
                 return wanted
         raise AssertionError("unreachable")
 
-    async def _stored(self, *, overrule: bool) -> SwitchDocument:
-        nodes = self.nodes  # before the read: what they apply then is what the read must know
+    async def _stored(self, nodes: tuple[NodeState, ...]) -> SwitchDocument:
         document = await self.store.read_switch()
+        if document is None and not self._founded:
+            document = await self._found(nodes)
+            if document is None:
+                return self.document
         if document is None or document.epoch < self.document.epoch:
             await self.store.restore_switch(self.document)
-            self._trust_after = _monotonic() + _REGISTER_AGAIN_S
+            self._trust_after = _monotonic() + self._trust_after_s
             document = self.document
         self._take_document(document)
-        ahead = max((one for one in nodes if one.epoch > document.epoch), default=None, key=_epoch_of)
-        if ahead is None:
-            return document
-        if not overrule:
-            raise Conflict(
-                f"node '{ahead.id}' applies epoch {ahead.epoch}, but Redis holds {document.epoch}: it lost the "
-                "switch; end every drill first (mode live), then start again",
-                code="switch_lost",
-            )
-        self.lost_epoch = ahead.epoch
-        lost = SwitchDocument(epoch=ahead.epoch, drills=document.drills)
-        await self.store.restore_switch(lost)
-        return lost
+        return document
+
+    async def _found(self, nodes: tuple[NodeState, ...]) -> SwitchDocument | None:
+        """Write the first document once the nodes were listened to; None while that may not be."""
+        if self._trust_after == math.inf:
+            self._trust_after = _monotonic() + self._trust_after_s
+        if not self.trusted() or astray(nodes, self.document.epoch, lineage=self.document.lineage):
+            return None
+        # Nodes that took the epoch 0 of a switch that is gone take no other one: they need the next.
+        epoch = 1 if any(node.lineage for node in nodes) else 0
+        await self.store.restore_switch(self.document.model_copy(update={"epoch": epoch}))
+        return await self.store.read_switch()  # that of another admin where it was faster
+
+    def astray_epoch(self, document: SwitchDocument) -> int:
+        """Return the highest epoch that some node obeys without `document` knowing it, -1 where there is none."""
+        lost = astray(self.nodes, document.epoch, lineage=document.lineage)
+        return max((node.epoch for node in lost), default=-1)
 
     # -- waiting
 
@@ -118,19 +142,40 @@ class Desk:
         self._tell()
 
     def silent(self, epoch: int) -> tuple[str, ...]:
-        """Return the ids of registered nodes that have not applied `epoch`."""
-        return behind(self.nodes, epoch)
+        """Return the ids of registered nodes that do not apply the document from `epoch` on."""
+        return steward.unsettled(self.document, self.nodes, epoch)
+
+    # -- trusting
+
+    def trusted(self) -> bool:
+        """Tell whether the register can be believed: read at least once, and not just lost."""
+        return self.known and _monotonic() >= self._trust_after
+
+    def check_trusted(self) -> None:
+        """Return when a drill may begin as far as the register goes; raises Unavailable (`not_trusted_yet`)."""
+        if not self.trusted():
+            raise Unavailable(
+                "Redis held nothing, so nodes that obey an older switch are listened for: "
+                f"try again in {self._trust_after_s:g} s",
+                code="not_trusted_yet",
+            )
+
+    async def listen(self) -> None:
+        """Return once the nodes were listened to, where Redis held nothing; raises Unavailable."""
+        if self._founded:
+            return
+        if self._trust_after == math.inf:
+            await self.load()
+        await self.until(self.trusted, timeout_s=max(self._trust_after - _monotonic(), 0.0))
+        self.check_trusted()
 
     # -- keeping true
 
     async def load(self) -> None:
-        """Read switch and nodes once; raises Unavailable. An empty Redis gets a document that says `live`."""
-        document = await self.store.read_switch()
-        if document is None:
-            await self.store.restore_switch(self.document)
-        else:
-            self._take_document(document)
+        """Read switch and nodes once; raises Unavailable."""
         self._take_nodes(await self.store.nodes())
+        async with self._turn:
+            await self._stored(self.nodes)
         self.redis_up = True
 
     async def follow_switch(self) -> None:
@@ -148,12 +193,12 @@ class Desk:
         while True:
             try:
                 async with self._turn:
-                    await self._stored(overrule=False)
-                up = True
-            except Conflict:
+                    await self._stored(self.nodes)
                 up = True
             except Unavailable:
                 up = False
+                if not self._founded:
+                    self._trust_after = math.inf  # what was heard before an outage does not count
             if up != self.redis_up:
                 self.redis_up = up
                 self._tell()
@@ -165,7 +210,8 @@ class Desk:
             changed = self._changed
             if self._next_move(self.document) is not None:
                 try:
-                    await self.change(self._made)
+                    # A node that is astray must not keep a failed start from being called so.
+                    await self.change(self._made, overrule=True)
                     continue
                 except (Conflict, Unavailable):
                     await asyncio.sleep(PING_S)
@@ -176,8 +222,8 @@ class Desk:
                 waited_s=self._waited_s(),
                 arm_timeout_s=self.estate.arm_timeout,
             )
-            if not self._trusted():
-                wait_s = _REGISTER_AGAIN_S
+            if not self.trusted():
+                wait_s = PING_S
             # At most a minute: a deadline is wall time, and that can jump.
             wait_s = 60.0 if wait_s is None else min(max(wait_s, 0.001), 60.0)
             try:
@@ -195,7 +241,7 @@ class Desk:
         return steward.make(document, move, now=self.clock())
 
     def _next_move(self, document: SwitchDocument) -> steward.Move | None:
-        if not self._trusted():
+        if not self.trusted():
             return None
         return steward.next_move(
             document,
@@ -205,17 +251,17 @@ class Desk:
             arm_timeout_s=self.estate.arm_timeout,
         )
 
-    def _trusted(self) -> bool:
-        """Whether the register can be believed: read at least once, and not just lost."""
-        return self.known and _monotonic() >= self._trust_after
-
     def _waited_s(self) -> dict[str, float]:
         now = _monotonic()
         return {drill_id: now - since for (drill_id, _), since in self._waiting.items()}
 
     def _take_document(self, document: SwitchDocument) -> None:
-        if document.epoch < self.document.epoch or document == self.document:
+        """Take what the store holds, unless it is older than what is known."""
+        if document.epoch < self.document.epoch or (document == self.document and self._founded):
             return
+        self._founded = True
+        if self._trust_after == math.inf:
+            self._trust_after = _monotonic()
         self.document = document
         now = _monotonic()
         waiting = [(drill.id, drill.edge) for drill in document.drills if drill.phase in HOLDING]
@@ -233,8 +279,11 @@ class Desk:
         self._changed = asyncio.Event()
 
 
-def _epoch_of(node: NodeState) -> int:
-    return node.epoch
+def _check_obeyed(nodes: tuple[NodeState, ...], document: SwitchDocument) -> None:
+    lost = astray(nodes, document.epoch, lineage=document.lineage)
+    if lost:
+        highest = max(lost, key=lambda node: node.epoch)
+        raise Conflict(f"node '{highest.id}' {why_astray(highest)}", code="switch_lost")
 
 
 def _monotonic() -> float:

@@ -8,14 +8,19 @@ from typing import Any
 from switchboard.drill import SwitchDocument
 from switchboard.errors import InvalidFile
 from switchboard.estate import Cohort, Target
-from switchboard.node import NodeState
+from switchboard.node import NodeState, astray, why_astray
 from switchboard.scenario import Scenario
 
 _IN_STATE = {"id", "scenario", "target", "cohort", "phase", "owner", "started", "deadline"}
 
 
 def describe_state(document: SwitchDocument, nodes: Iterable[NodeState], *, guard: str, now_s: float) -> dict[str, Any]:
-    """Return the state object (DESIGN 5.2); `now_s` is in Unix seconds, as nodes write it."""
+    """Return the state object (DESIGN 5.2); `now_s` is in Unix seconds, as nodes write it.
+
+    `problem` of a node says that it obeys what this switch does not know, else None.
+    """
+    nodes = tuple(nodes)
+    problems = {one.id: why_astray(one) for one in astray(nodes, document.epoch, lineage=document.lineage)}
     return {
         "epoch": document.epoch,
         "mode": document.mode,
@@ -27,6 +32,8 @@ def describe_state(document: SwitchDocument, nodes: Iterable[NodeState], *, guar
                 "epoch": node.epoch,
                 "ready": node.ready,
                 "last_seen_s": round(max(now_s - node.seen, 0.0), 3),
+                "note": node.note,
+                "problem": problems.get(node.id),
             }
             for node in nodes
         ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -26,6 +28,7 @@ CALL_TIMEOUT_S = 60.0  # a start waits for every node
 CONNECT_TIMEOUT_S = 5.0
 SILENCE_S = 10.0  # of a stream that sends once a second
 RECONNECT_S = 1.0
+_MOST_UNSURE = 100
 
 Json = dict[str, Any]
 
@@ -52,6 +55,7 @@ class ApiClient:
         self._url = _checked(url)
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._session: ClientSession | None = None
+        self._unsure: Json = {}  # keys of outcomes that may have been counted, by digest of drill and lines
 
     async def __aenter__(self) -> Self:
         self._session = ClientSession(trust_env=False, headers=self._headers)
@@ -147,15 +151,27 @@ class ApiClient:
                     raise
             await asyncio.sleep(RECONNECT_S)
 
-    async def post_outcomes(self, lines: bytes, *, drill: str | None = None) -> Json:
-        """Send NDJSON outcomes and return `{"drill","counted"}`; all lines are counted or none."""
-        return await self._json(
-            "POST",
-            "/api/esr/score/events",
-            params=_given(drill=drill),
-            data=io.BytesIO(lines),
-            headers={"Content-Type": "application/x-ndjson"},
-        )
+    async def post_outcomes(self, lines: bytes, *, drill: str | None = None, key: str | None = None) -> Json:
+        """Send NDJSON outcomes and return `{"drill","counted"}`; all lines are counted or none.
+
+        After Unavailable they may or may not be counted: call again with the same lines, and they count once. `key`
+        names them beyond the life of this client; by default they get a name of their own.
+        """
+        name = hashlib.sha256((drill or "").encode() + b"\0" + lines).hexdigest()
+        key = key or self._unsure.pop(name, None) or uuid.uuid4().hex
+        try:
+            return await self._json(
+                "POST",
+                "/api/esr/score/events",
+                params=_given(drill=drill),
+                data=io.BytesIO(lines),
+                headers={"Content-Type": "application/x-ndjson", "Idempotency-Key": key},
+            )
+        except (Unavailable, asyncio.CancelledError):
+            self._unsure[name] = key
+            if len(self._unsure) > _MOST_UNSURE:
+                del self._unsure[next(iter(self._unsure))]
+            raise
 
     async def leaks(self, *, drill: str | None = None) -> Json:
         """Return the leak report."""

@@ -82,7 +82,12 @@ def check_live_address(address: str, port: int, *, switch: Switch) -> str | None
     found = parse_address(address)
     if found is None:
         return "not an address"
-    return next(filter(None, (_never(reading, port, switch) for reading in _readings(found))), None)
+    for reading in _readings(found):
+        if reason := _never(reading, port, switch):
+            return reason
+        if reading.is_loopback and not _is_production(reading, port, switch):
+            return "loopback address"  # services of this host that nobody else can reach
+    return None
 
 
 def is_production_address(address: str, port: int, *, switch: Switch) -> bool:

@@ -49,7 +49,7 @@ class Drill(Value):
     """One run of a scenario (None: people only) against a target for a cohort (None: traffic only).
 
     `edge` is the epoch at which its clients last changed sides; steering does not change it.
-    Times are ISO 8601 in UTC.
+    Times are ISO 8601 in UTC. `rules` is the digest of the estate it was begun with ("": not compared).
     """
 
     id: str
@@ -66,6 +66,7 @@ class Drill(Value):
     users: int | None = None
     duration: float | None = None
     seed: int | None = None
+    rules: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -73,10 +74,15 @@ class Drill(Value):
 
 
 class SwitchDocument(Value):
-    """What Redis holds at `esr:switch`: every drill that is not long over, and the epoch."""
+    """What Redis holds at `esr:switch`: every drill that is not long over, and the epoch.
+
+    Epochs count within one `lineage`, a random name that the first document gets and every later one keeps: after
+    a loss of data the same number may mean something else.
+    """
 
     epoch: Annotated[int, Field(ge=0)] = 0
     drills: tuple[Drill, ...] = ()
+    lineage: str = ""
 
     @property
     def mode(self) -> str:
@@ -109,4 +115,4 @@ def step(document: SwitchDocument, drill_id: str, event: Event) -> SwitchDocumen
         edge = epoch if event in edges else drill.edge
         return drill.model_copy(update={"phase": advance(drill.phase, event), "edge": edge})
 
-    return SwitchDocument(epoch=epoch, drills=tuple(map(moved, document.drills)))
+    return document.model_copy(update={"epoch": epoch, "drills": tuple(map(moved, document.drills))})

@@ -26,6 +26,7 @@ from pydantic import (
 
 from switchboard.authority import DEFAULT_PORTS, Authority, Network, Unclear, parse_authority, to_ascii
 from switchboard.durations import parse_duration
+from switchboard.limits import Limits
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -109,9 +110,14 @@ def _network(value: Any) -> Any:
         return value
     expected = "an address or a network in CIDR form like '10.77.0.0/16' with no host bits set"
     try:
-        return ipaddress.ip_network(_text(value, expected))
+        network = ipaddress.ip_network(_text(value, expected))
     except ValueError as error:
         raise ValueError(f"{expected} ({error})") from error
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped  # clients and servers are looked up by their IPv4 address
+        if mapped is not None:
+            return ipaddress.ip_network((mapped, network.prefixlen - 96))
+    return network
 
 
 def _host_or_ipv4(text: str) -> str:
@@ -336,6 +342,8 @@ class Target(Value):
     allow: tuple[Host, ...] = ()
     mocks: tuple[Mock, ...] = ()
     compose: Compose | None = None
+    limits: Limits = Limits()
+    banner: str | None = Field(default=None, pattern=r"^\S(?:[^\r\n]{0,78}\S)?$")
 
 
 class Listeners(Value):

@@ -21,6 +21,7 @@ from switchboard.yaml_lines import Document, Finding, Loc, shorten
 ValueT = TypeVar("ValueT", bound=Value)
 
 _PATTERNS = {
+    "banner": "text of 1 to 80 characters on one line",
     "id": "a name of letters, digits, '.', '_' and '-' that starts with a letter or digit, at most 64 long",
     "match": "a method (or *), a space and a URL like 'POST https://payments.example/*'",
     "outbox": "a word for what was swallowed like 'payment' (small letters, at most 32)",

@@ -33,17 +33,17 @@ _TELLING = frozenset({*_ONCE, b"trailer", b"service-worker"} - {b"host"})
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"cookie2", b"dpop", b"client-cert"})
 _CREDENTIAL_WORD = re.compile(
     rb"token|secret|passw|(api|access|private|subscription|functions)-?key|auth|session|credential|jwt|csrf|xsrf"
-    rb"|assertion|signature|remote-user|client-cert"
+    rb"|assertion|signature|remote-user|client-cert|bearer|(^|-)(sid|otp|pin|sso)(-|$)|^sm-"
 )
 _NO_CREDENTIALS = frozenset(
     {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-protocol", b"sec-websocket-extensions"}
 )
-_CREDENTIAL_QUERY = re.compile(
-    r"(?:access|id|refresh|auth|csrf|session)[_-]?token|token|api[_-]?key|apikey|key|secret|client_secret|password"
-    r"|passwd|pwd|session(?:id)?|sid|jwt|sig|signature|code|assertion|samlresponse|x-amz-(?:signature|credential"
-    r"|security-token)|auth|authorization",
-    re.IGNORECASE,
+# Names of query and path parameters, decoded and in lower case.
+_CREDENTIAL_PARAMETER = re.compile(
+    r"token(?![a-z])|secret|passw|pwd|session|jwt|signature|credential|assertion|saml|oauth|csrf|xsrf|bearer"
+    r"|(api|access|private|subscription)[_-]?key|^(key|sid|sig|code|auth|authorization|otp|pin|sso)$|_sid$"
 )
+_PATH_PARAMETER = re.compile(r";([^/;=]*)(?:=[^/;]*)?")
 _PARAMETER = re.compile(r"(^|[&;])([^&;]*)")
 # Routing that a server behind could obey instead of Host (LEAKS HT-11).
 _ROUTING = re.compile(
@@ -280,21 +280,41 @@ def _plain_subprotocols(value: bytes) -> bytes:
 
 
 def clean_query(target: str) -> tuple[str, tuple[str, ...]]:
-    """Return the request target without credential-like query parameters, and the names taken out."""
+    """Return the request target without credential-like parameters in query and path, and the names taken out."""
     path, question, query = target.partition("?")
+    removed: list[str] = []
+    if ";" in path:
+        path = _clean_path(path, removed)
     if not question:
-        return target, ()
-    kept, removed = "", []
+        return path, tuple(removed)
+    kept = ""
     # Some servers split at semicolons too (RFC 1866 8.2.1), and all of them decode names.
     for separator, part in _PARAMETER.findall(query):
-        name = unquote_plus(unquote_plus(part.partition("=")[0])).strip().partition("[")[0].lower()
-        if _CREDENTIAL_QUERY.fullmatch(name):
+        name = _plain_name(part.partition("=")[0])
+        if _CREDENTIAL_PARAMETER.search(name):
             removed.append(f"?{name}")
         else:
             kept += (separator if kept else "") + part
     if not removed:
         return target, ()
     return (f"{path}?{kept}" if kept else path), tuple(removed)
+
+
+def _plain_name(raw: str) -> str:
+    return unquote_plus(unquote_plus(raw)).strip().partition("[")[0].lower()
+
+
+def _clean_path(path: str, removed: list[str]) -> str:
+    """Take session ids and the like out of path parameters (RFC 3986 3.3), as `;jsessionid=` carries them."""
+
+    def kept(match: re.Match[str]) -> str:
+        name = _plain_name(match.group(1))
+        if not _CREDENTIAL_PARAMETER.search(name):
+            return match.group(0)
+        removed.append(f";{name}")
+        return ""
+
+    return _PATH_PARAMETER.sub(kept, path)
 
 
 def to_client(fields: Iterable[Field], *, drill: str | None, origins: dict[bytes, bytes]) -> tuple[Field, ...]:

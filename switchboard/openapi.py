@@ -63,6 +63,7 @@ SCHEMAS: dict[str, _Schema] = {
     "Drill": _object(
         **_DRILL_IN_STATE["properties"],
         ended=_MAYBE_TEXT,
+        rules=_TEXT,
         edge=_COUNT,
         speed=_MAYBE_NUMBER,
         users=_MAYBE_WHOLE,
@@ -73,7 +74,11 @@ SCHEMAS: dict[str, _Schema] = {
         epoch=_COUNT,
         mode={"type": "string", "enum": ["live", "sandbox"]},
         drills=_list(_DRILL_IN_STATE),
-        nodes=_list(_object(id=_TEXT, role=_TEXT, epoch=_COUNT, ready=_YES, last_seen_s=_NUMBER)),
+        nodes=_list(
+            _object(
+                id=_TEXT, role=_TEXT, epoch=_COUNT, ready=_YES, last_seen_s=_NUMBER, note=_TEXT, problem=_MAYBE_TEXT
+            )
+        ),
         guard={"type": "string", "enum": ["absent", "applied"]},
     ),
     "Score": _object(
@@ -210,7 +215,7 @@ def _figure_paths() -> dict[str, _Schema]:
             "post": _call(
                 "Count outcomes from outside: all lines or none",
                 _answers(200, schema=_object(drill=_TEXT, counted=_COUNT)),
-                parameters=[_DRILL],
+                parameters=[_DRILL, _header("Idempotency-Key", "The same lines sent again under it count once.")],
                 requestBody={"required": True, "content": {"application/x-ndjson": {"schema": _ref("Outcome")}}},
             )
         },
@@ -237,6 +242,11 @@ def _page_paths() -> dict[str, _Schema]:
         "/": {
             "get": _public(
                 "Open the console", "text/html", parameters=[{"name": "token", "in": "query", "schema": _TEXT}]
+            )
+        },
+        "/logout": {
+            "post": _call(
+                "End the session of the cookie and delete it", {"204": {"description": "logged out"}, **_PROBLEMS}
             )
         },
         "/console/{name}": {

@@ -6,16 +6,19 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from switchboard import redis_server
-from switchboard.errors import InvalidFile
+from switchboard.errors import InvalidFile, Unavailable
 from switchboard.estate import Estate, Listeners
 from switchboard.scenario import Scenario
 from switchboard.settings import Settings, load_estate, load_scenarios, read_secret, state_folder
@@ -49,12 +52,16 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a role needs besides its own name: settings, node id, scenario folder, and listeners bound by `up`."""
+    """What a role needs besides its own name: settings, node id, scenario folder, and listeners bound by `up`.
+
+    `incarnation` tells this process from any other that may use the same node id.
+    """
 
     settings: Settings
     node: str
     scenarios: Path | None = None
     listeners: str | None = None
+    incarnation: str = field(default_factory=lambda: os.environ.get("HMS_ESR_INCARNATION") or uuid.uuid4().hex)
 
     def estate(self) -> Estate:
         """Return the estate, its listeners replaced where `up` has chosen ports."""
@@ -140,15 +147,31 @@ async def _proxy(place: Place) -> None:
     rest_memory()
     estate, base = place.estate(), place.settings.estate.absolute().parent
     users = [pair for cohort in estate.cohorts.values() for pair in cohort.users.items()]
+    protected = await asyncio.to_thread(_redis_places, place.settings.redis_url)
     async with opened_store(place.settings) as store:
         await proxy.serve(
             estate,
             store=store,
             node_id=place.node,
+            incarnation=place.incarnation,
             state=place.settings.state,
             passwords={name: read_secret(secret, base) for name, secret in users},
+            protected=protected,
             stop=stop_on_signals(),
         )
+
+
+def _redis_places(url: str | None) -> frozenset[tuple[str, int]]:
+    """Return where a Redis over TCP listens: whoever can write there can end drills."""
+    parts = urlsplit(url or "")
+    if parts.scheme not in ("redis", "rediss"):
+        return frozenset()
+    host, port = parts.hostname or "localhost", parts.port or 6379
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unavailable(f"redis: {host}: its name cannot be resolved ({error.strerror})") from error
+    return frozenset((str(entry[4][0]), port) for entry in found)
 
 
 async def _generator(place: Place) -> None:
@@ -160,6 +183,7 @@ async def _generator(place: Place) -> None:
             place.estate(),
             store=store,
             node_id=place.node,
+            incarnation=place.incarnation,
             scenarios=shelf.sound,
             base=shelf.folder,
             stop=stop_on_signals(),

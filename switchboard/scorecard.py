@@ -43,7 +43,10 @@ def merge(encoded: Iterable[bytes]) -> HdrHistogram:
 
 @dataclass(frozen=True, slots=True)
 class ScoreDelta:
-    """What one writer counted since its last delta; histograms are cumulative, encoded, b"" when empty."""
+    """What one writer counted since its last delta; histograms are cumulative, encoded, b"" when empty.
+
+    With a `key` it is counted only if no delta with the same one was, whoever wrote that.
+    """
 
     writer: str
     sequence: int
@@ -51,6 +54,7 @@ class ScoreDelta:
     users: frozenset[str]
     wait: bytes
     pacing: bytes
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from switchboard.drill import HOLDING, Drill, Event, Phase, SwitchDocument, step
 from switchboard.errors import Conflict
 from switchboard.estate import Cohort, Estate
-from switchboard.node import NodeState, behind
+from switchboard.node import NodeState, astray, behind
+from switchboard.switch import rules_digest
 
 KEEP_ENDED = timedelta(hours=1)
 KEEP_AT_LEAST = 20
@@ -39,11 +40,12 @@ def next_move(
     """Return the most urgent move, None when there is nothing to do but wait.
 
     `waited_s` says for each drill that is arming or draining how long its epoch has been waiting.
-    A drill that drains waits for a silent node for ever: its clients must not be let out half.
+    A drill that drains waits for a silent node for ever: its clients must not be let out half. A node that obeys
+    another history counts as silent, however high its epoch.
     """
     nodes = tuple(nodes)
     for drill in document.drills:
-        silent = behind(nodes, drill.edge)
+        silent = unsettled(document, nodes, drill.edge)
         if drill.phase in HOLDING and not silent:
             return Move(drill.id, Event.ACKNOWLEDGED)
         if drill.phase is Phase.ARMING and waited_s.get(drill.id, 0.0) >= arm_timeout_s:
@@ -51,6 +53,13 @@ def next_move(
         if _can_stop(drill) and now >= datetime.fromisoformat(drill.deadline):
             return Move(drill.id, Event.STOP)
     return None
+
+
+def unsettled(document: SwitchDocument, nodes: Iterable[NodeState], epoch: int) -> tuple[str, ...]:
+    """Return the ids of the nodes that do not apply this document from `epoch` on, sorted."""
+    nodes = tuple(nodes)
+    lost = (node.id for node in astray(nodes, document.epoch, lineage=document.lineage))
+    return tuple(sorted({*behind(nodes, epoch, lineage=document.lineage), *lost}))
 
 
 def next_look_s(
@@ -79,20 +88,24 @@ def begin(document: SwitchDocument, drill: Drill, *, estate: Estate, now: dateti
                 code="cohort_in_drill",
             )
     epoch = document.epoch + 1
-    fresh = drill.model_copy(update={"phase": Phase.ARMING, "edge": epoch})
-    return _tidied(SwitchDocument(epoch=epoch, drills=(*document.drills, fresh)), now)
+    fresh = drill.model_copy(update={"phase": Phase.ARMING, "edge": epoch, "rules": rules_digest(estate)})
+    return _tidied(document.model_copy(update={"epoch": epoch, "drills": (*document.drills, fresh)}), now)
 
 
-def end_all(document: SwitchDocument, *, now: datetime) -> SwitchDocument | None:
-    """Return the next epoch's document in which every drill drains; None when none has to be told."""
-    if not any(map(_can_stop, document.drills)):
+def end_all(document: SwitchDocument, *, now: datetime, above: int = -1) -> SwitchDocument | None:
+    """Return the next document, in which every drill drains; None when nobody has to be told.
+
+    `above` is the highest epoch that a node obeys without this document knowing it (-1: none): the end is written
+    above it, whether or not drills are known here.
+    """
+    if above < document.epoch and not any(map(_can_stop, document.drills)):
         return None
-    epoch = document.epoch + 1
+    epoch = max(document.epoch, above) + 1
     drills = tuple(
         drill.model_copy(update={"phase": Phase.DRAINING, "edge": epoch}) if _can_stop(drill) else drill
         for drill in document.drills
     )
-    return _tidied(SwitchDocument(epoch=epoch, drills=drills), now)
+    return _tidied(document.model_copy(update={"epoch": epoch, "drills": drills}), now)
 
 
 def newest(document: SwitchDocument, *, over_too: bool = False) -> Drill | None:
@@ -121,7 +134,7 @@ def _tidied(document: SwitchDocument, now: datetime) -> SwitchDocument:
         for drill in stamped
         if drill.ended is None or drill.id in recent or now - datetime.fromisoformat(drill.ended) < KEEP_ENDED
     )
-    return SwitchDocument(epoch=document.epoch, drills=kept)
+    return document.model_copy(update={"drills": kept})
 
 
 def _overlap(first: str | None, second: str | None, cohorts: Mapping[str, Cohort]) -> bool:

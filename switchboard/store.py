@@ -4,15 +4,18 @@ Every call is bounded (1 s to connect, 2 s to answer) and raises `Unavailable` w
 Every call may be repeated after a lost answer, so that one retry for a connection that died in the pool
 does no harm.
 
-Keys: `esr:switch` the document; `esr:node` the ids of registered nodes, `esr:node:{id}` what each says;
-`esr:score:{drill}:sequences|counters|users|wait|pacing`; `esr:token:{sha256}`.
+Keys: `esr:switch` the document; `esr:node` the ids of registered nodes, `esr:node:{id}` what each says, `esr:heard`
+when it said so by the clock of Redis; `esr:score:{drill}:sequences|counters|users|wait|pacing|keys`, the last of them
+the newest idempotency keys; `esr:token:{sha256}`; `esr:jar:{drill}` the sealed pockets of
+its clients, `esr:jar:{drill}:ended` that there are none any more; `esr:outbox:{drill}` what mocks swallowed.
 Channels `esr:switch` and `esr:node` are hints: whoever listens also polls.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from itertools import chain
 from urllib.parse import urlsplit
@@ -28,14 +31,21 @@ from switchboard import store_scripts
 from switchboard.drill import SwitchDocument
 from switchboard.errors import BadInput, Conflict, Unavailable
 from switchboard.node import NodeState
+from switchboard.pocket import Written
 from switchboard.scorecard import ScoreDelta, ScoreTotals, merge
 
 SWITCH = "esr:switch"
 NODES = "esr:node"
+HEARD = "esr:heard"
+TAKEN_S = 5.0  # five heartbeats: for as long a silent node keeps its id
+MOST_KEYS = 10_000
 CONNECT_TIMEOUT_S = 1.0
 CALL_TIMEOUT_S = 2.0
 KEEP_SCORE_S = 30 * 86_400
-_SCORE_PARTS = ("sequences", "counters", "users", "wait", "pacing")
+KEEP_END_S = 30 * 86_400
+MOST_JARS = 50_000
+MOST_OUTBOX = 10_000
+_SCORE_PARTS = ("sequences", "counters", "users", "wait", "pacing", "keys")
 
 
 class Store:
@@ -46,7 +56,11 @@ class Store:
         self._place = place
         self._write_switch = client.register_script(store_scripts.WRITE_SWITCH)
         self._restore_switch = client.register_script(store_scripts.RESTORE_SWITCH)
+        self._acknowledge = client.register_script(store_scripts.ACKNOWLEDGE)
+        self._goodbye = client.register_script(store_scripts.GOODBYE)
         self._add_score = client.register_script(store_scripts.ADD_SCORE)
+        self._write_jar = client.register_script(store_scripts.WRITE_JAR)
+        self._add_outbox = client.register_script(store_scripts.ADD_OUTBOX)
 
     @staticmethod
     @asynccontextmanager
@@ -103,15 +117,19 @@ class Store:
                 code="switch_unreadable",
             ) from error
 
-    async def write_switch(self, document: SwitchDocument) -> None:
-        """Store a document that follows the last one; Conflict (`epoch_moved`) when another came first."""
+    async def write_switch(self, document: SwitchDocument, *, after: int | None = None) -> None:
+        """Store a document over the one of the epoch `after`, by default the one just below its own.
+
+        Raises Conflict (`epoch_moved`) when another one is stored, or one of another lineage.
+        """
+        upon = document.epoch - 1 if after is None else after
         with self._translated():
             written, epoch = await self._write_switch(
-                keys=[SWITCH], args=[document.model_dump_json(), document.epoch - 1, SWITCH]
+                keys=[SWITCH], args=[document.model_dump_json(), upon, SWITCH, document.epoch, document.lineage]
             )
         if not written:
             raise Conflict(
-                f"the switch is at epoch {epoch}, not at {document.epoch - 1}: "
+                f"the switch is at epoch {epoch}, not at {upon} of lineage {document.lineage or 'none'}: "
                 "somebody changed it meanwhile; look at the state and try again",
                 code="epoch_moved",
             )
@@ -141,22 +159,29 @@ class Store:
     # -- nodes
 
     async def acknowledge(self, node: NodeState) -> None:
-        """Register a node or renew what it says of itself; it stays until `goodbye`."""
-        with self._translated():
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.set(f"{NODES}:{node.id}", node.model_dump_json())
-                pipe.sadd(NODES, node.id)
-                pipe.publish(NODES, node.id)
-                await pipe.execute()
+        """Register a node or renew what it says of itself; it stays until `goodbye`.
 
-    async def goodbye(self, node_id: str) -> None:
-        """Take a node off the register; unknown ids are fine."""
+        Raises Conflict (`node_taken`) while another incarnation holds the id and was heard within `TAKEN_S`.
+        """
         with self._translated():
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.delete(f"{NODES}:{node_id}")
-                pipe.srem(NODES, node_id)
-                pipe.publish(NODES, node_id)
-                await pipe.execute()
+            registered, *silent_s = await self._acknowledge(
+                keys=_node_keys(node.id), args=[node.model_dump_json(), node.id, node.incarnation, TAKEN_S]
+            )
+        if not registered:
+            raise Conflict(
+                f"node '{node.id}' is another process, heard {_text(silent_s[0])} s ago: give each its own id "
+                f"with --node, or end that one (its id is free {TAKEN_S:g} s after its last word)",
+                code="node_taken",
+            )
+
+    async def goodbye(self, node_id: str, incarnation: str | None = None) -> bool:
+        """Take a node off the register if this incarnation holds the id, by default whichever does.
+
+        Returns whether the id is free now; unknown ids are. Raises Unavailable.
+        """
+        own = [] if incarnation is None else [incarnation]
+        with self._translated():
+            return bool(await self._goodbye(keys=_node_keys(node_id), args=[node_id, *own]))
 
     async def nodes(self) -> tuple[NodeState, ...]:
         """Return every registered node, sorted by id; raises Unavailable."""
@@ -207,7 +232,7 @@ class Store:
     # -- score
 
     async def add_score(self, drill_id: str, delta: ScoreDelta) -> bool:
-        """Count a delta once; False when its (writer, sequence) was counted before. Raises Unavailable."""
+        """Count a delta once; False when its (writer, sequence) or its key was counted before. Raises Unavailable."""
         head: list[str | bytes | int] = [
             delta.writer,
             delta.sequence,
@@ -215,6 +240,8 @@ class Store:
             delta.pacing,
             KEEP_SCORE_S,
             len(delta.counters),
+            delta.key,
+            MOST_KEYS,
         ]
         counters: Iterable[str | int] = chain.from_iterable(delta.counters.items())
         with self._translated():
@@ -224,6 +251,11 @@ class Store:
                     args=[*head, *counters, *delta.users],
                 )
             )
+
+    async def has_counted(self, drill_id: str, key: str) -> bool:
+        """Tell whether a delta with this key is among the newest that were counted; raises Unavailable."""
+        with self._translated():
+            return await self._client.zscore(_score_key(drill_id, "keys"), key) is not None
 
     async def read_score(self, drill_id: str) -> ScoreTotals:
         """Return the sum over all writers, zeros for a drill that nobody counted for; raises Unavailable."""
@@ -240,6 +272,55 @@ class Store:
             wait=merge(wait),
             pacing=merge(pacing),
         )
+
+    # -- jars
+
+    async def read_jars(self, drill_id: str, keys: Sequence[str]) -> list[bytes | None]:
+        """Return what is stored for each key, None for nothing; raises Unavailable."""
+        with self._translated():
+            found = await self._client.hmget(_jar_key(drill_id), list(keys))
+        return [None if data is None else _bytes(data) for data in found]
+
+    async def write_jar(
+        self, drill_id: str, key: str, data: bytes, *, expected: bytes | None, ttl_s: int
+    ) -> tuple[Written, bytes | None]:
+        """Store `data` over `expected` (None: over nothing); with CONFLICT comes what is stored instead.
+
+        `ttl_s` keeps all jars of the drill from now on. Raises Unavailable.
+        """
+        with self._translated():
+            outcome, *stored = await self._write_jar(
+                keys=[_jar_key(drill_id), f"{_jar_key(drill_id)}:ended"],
+                args=[key, data, expected or b"", ttl_s, MOST_JARS],
+            )
+        return Written(outcome), stored[0] if stored else None
+
+    async def drop_jars(self, drill_id: str) -> None:
+        """Delete every jar of a drill and refuse those that come too late; may be repeated. Raises Unavailable."""
+        with self._translated():
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.set(f"{_jar_key(drill_id)}:ended", 1, ex=KEEP_END_S)
+                pipe.delete(_jar_key(drill_id))
+                await pipe.execute()
+
+    # -- outbox
+
+    async def add_outbox(self, drill_id: str, entry: bytes, *, entry_id: str | None = None) -> bool:
+        """Add what a mock swallowed; False when the entry of this id was added before. Raises Unavailable."""
+        name = entry_id if entry_id is not None else uuid.uuid4().hex
+        with self._translated():
+            return bool(
+                await self._add_outbox(
+                    keys=[_outbox_key(drill_id)],
+                    args=[name.encode() + b"\0" + entry, MOST_OUTBOX, KEEP_SCORE_S],
+                )
+            )
+
+    async def read_outbox(self, drill_id: str, limit: int) -> list[bytes]:
+        """Return the newest entries, the newest first; raises Unavailable."""
+        with self._translated():
+            entries = await self._client.lrange(_outbox_key(drill_id), 0, limit - 1) if limit > 0 else []
+        return [_bytes(entry).partition(b"\0")[2] for entry in entries]
 
     # -- tokens
 
@@ -270,12 +351,28 @@ def _cancellable() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
+def _node_keys(node_id: str) -> list[str]:
+    return [f"{NODES}:{node_id}", NODES, HEARD]
+
+
 def _score_key(drill_id: str, part: str) -> str:
     return f"esr:score:{drill_id}:{part}"
 
 
+def _jar_key(drill_id: str) -> str:
+    return f"esr:jar:{drill_id}"
+
+
+def _outbox_key(drill_id: str) -> str:
+    return f"esr:outbox:{drill_id}"
+
+
 def _text(value: bytes | str) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def _bytes(value: bytes | str) -> bytes:
+    return value.encode() if isinstance(value, str) else value
 
 
 def _without_password(url: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from dataclasses import dataclass, field
+from typing import Any
 
 from switchboard.authority import Address, Network, Unclear, to_ascii
 from switchboard.drill import Drill, SwitchDocument
@@ -74,11 +76,13 @@ class Switch:
         return self.document.epoch
 
     def cohort_of(self, client: str, user: str | None = None) -> str | None:
-        """Return the cohort of a client, by proxy login first, then by address."""
-        if user is not None and user in self.users:
-            return self.users[user]
+        """Return the cohort that counts, by proxy login or by address: of two the one that is in a drill."""
+        by_login = self.users.get(user) if user is not None else None
         address = parse_address(client)
-        return self.cohorts.find(address) if address is not None else None
+        by_address = self.cohorts.find(address) if address is not None else None
+        if by_login is None or (by_login not in self._drill_of and by_address in self._drill_of):
+            return by_address
+        return by_login
 
     def serves(self, client: str) -> bool:
         """Return whether a client may use proxy and shim at all."""
@@ -128,12 +132,39 @@ def _denied(estate: Estate) -> tuple[Hosts, Networks]:
     return Hosts.of(tuple(hosts)), Networks(networks)
 
 
+# What a node enforces; paths and secrets may differ from host to host.
+_ENFORCED: Any = {
+    "clients": True,
+    "production": {"hosts", "networks", "connect"},
+    "cohorts": {"__all__": {"clients"}},
+    "targets": {"__all__": {"routes", "block", "networks", "unlisted", "allow"}},
+    "deny": True,
+}
+
+
+def rules_digest(estate: Estate) -> str:
+    """Return a digest of what an estate enforces: production, who is drilled, where to, and what is denied."""
+    enforced = estate.model_dump_json(include=_ENFORCED, by_alias=True)
+    users = sorted((user, name) for name, cohort in estate.cohorts.items() for user in cohort.users)
+    return hashlib.sha256(f"{enforced}{users}".encode()).hexdigest()[:16]
+
+
+def _check_drill(drill: Drill, estate: Estate, digest: str) -> None:
+    if drill.target not in estate.targets:
+        raise ValueError(f"drill {drill.id}: target {drill.target!r} is not in the estate")
+    if drill.cohort is not None and drill.cohort not in estate.cohorts:
+        raise ValueError(f"drill {drill.id}: cohort {drill.cohort!r} is not in the estate")
+    if drill.rules not in ("", digest):
+        # A node with another file would let out whom the drill holds: it must neither apply nor acknowledge.
+        raise ValueError(f"drill {drill.id} was begun with another estate: end it, or put that estate file back")
+
+
 def compile_switch(estate: Estate, document: SwitchDocument) -> Switch:
-    """Compile all drills of `document` that are not over. Raises ValueError where one names no target."""
+    """Compile all drills of `document` that are not over. Raises ValueError where one does not fit the estate."""
     active = [drill for drill in document.drills if not drill.is_over]
+    digest = rules_digest(estate) if active else ""
     for drill in active:
-        if drill.target not in estate.targets:
-            raise ValueError(f"drill {drill.id}: target {drill.target!r} is not in the estate")
+        _check_drill(drill, estate, digest)
     denied_hosts, denied_networks = _denied(estate)
     return Switch(
         estate=estate,

@@ -6,17 +6,15 @@ import re
 from collections.abc import Iterator
 
 from switchboard.authority import Unclear
-from switchboard.estate import Credential, Estate, HostPattern, Listener, Origin, Route, Target
+from switchboard.credential_checks import credential_findings
+from switchboard.estate import Estate, HostPattern, Listener, Origin, Route, Target
 from switchboard.mock_checks import mock_findings
 from switchboard.overlap import collide, find_network, listener_places, production_place
 from switchboard.switch import parse_address
 from switchboard.world import mock_key
 from switchboard.yaml_lines import Finding, Loc, shorten
 
-# RFC 9110 5.6.2 token; also what a cookie may be called (RFC 6265 4.1.1).
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NAMED = frozenset({"header", "cookie", "query", "form", "metadata"})
-_POINTED = frozenset({"json", "websocket"})
+_COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265 4.1.1
 
 
 def target_findings(estate: Estate, name: str) -> Iterator[Finding]:
@@ -27,8 +25,8 @@ def target_findings(estate: Estate, name: str) -> Iterator[Finding]:
     yield from _routes(estate, target, place)
     yield from _exceptions(estate, target, place)
     yield from _mocks(target, place)
-    for index, credential in enumerate(target.credentials):
-        yield from _credential(credential, (*place, "credentials", index))
+    yield from credential_findings(target, place)
+    yield from _exposed(target, place)
 
 
 def _left_open(estate: Estate, target: Target, place: Loc) -> Iterator[Finding]:
@@ -76,6 +74,9 @@ def _destination(estate: Estate, target: Target, loc: Loc, *, route: Route) -> I
             yield Finding(loc, shown, "a sandbox: it is our own listener")
         if target.networks and find_network(target.networks, address) is None:
             yield Finding(loc, shown, "within this target's 'networks'")
+    elif not target.networks and not estate.production.networks:
+        # Whatever this name resolves to would be dialled, production's address included (LEAKS DN-10).
+        yield Finding(loc, shown, "a name whose address can be checked: list it in the target's 'networks'")
     if to.scheme == "https" and target.ca is None:
         yield Finding(loc, shown, "trusted: an https 'to' needs the target's 'ca', the only trust for TLS to it")
 
@@ -98,19 +99,7 @@ def _mocks(target: Target, place: Loc) -> Iterator[Finding]:
         yield from mock_findings(mock, loc)
 
 
-def _credential(credential: Credential, loc: Loc) -> Iterator[Finding]:
-    kind, name, pointer = credential.place, credential.name, credential.pointer
-    if kind in _NAMED and name is None:
-        yield Finding((*loc, "name"), "nothing", f"enough: a credential in a {kind} needs its 'name'")
-    if kind in _POINTED and pointer is None:
-        yield Finding((*loc, "pointer"), "nothing", f"enough: a credential in {kind} needs its 'pointer'")
-    if name is not None and kind not in _NAMED:
-        yield Finding((*loc, "name"), shorten(name), f"used by a credential in {kind}")
-    elif name is not None and kind != "query" and kind != "form" and not _TOKEN.fullmatch(name):
-        yield Finding((*loc, "name"), shorten(name), f"the name of a {kind}")
-    if pointer is not None and kind not in _POINTED:
-        yield Finding((*loc, "pointer"), shorten(pointer), f"used by a credential in a {kind}")
-    elif pointer is not None and not pointer.startswith("/"):
-        yield Finding((*loc, "pointer"), shorten(pointer), "a JSON pointer like '/auth/token'")
-    if credential.scheme is not None and kind not in ("header", "metadata"):
-        yield Finding((*loc, "scheme"), shorten(credential.scheme), "used outside header and metadata")
+def _exposed(target: Target, place: Loc) -> Iterator[Finding]:
+    for index, name in enumerate(target.expose):
+        if not _COOKIE_NAME.fullmatch(name):
+            yield Finding((*place, "expose", index), shorten(name), "the name of a cookie like 'XSRF-TOKEN'")

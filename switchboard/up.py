@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 import time
+import uuid
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -51,11 +52,15 @@ class Child:
     arguments: list[str]
     node: str | None
     process: Process | None = None
+    incarnation: str = ""
 
     async def start(self, environment: dict[str, str]) -> Process:
+        self.incarnation = uuid.uuid4().hex
         # An own session: Ctrl-C on a terminal reaches the supervisor only, which then stops all in order.
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "switchboard", *self.arguments, env=environment, start_new_session=True
+            *(sys.executable, "-m", "switchboard", *self.arguments),
+            env={**environment, "HMS_ESR_INCARNATION": self.incarnation},
+            start_new_session=True,
         )
         return self.process
 
@@ -91,8 +96,9 @@ class Supervisor:
         """Start a child again whenever it ends, until stopping."""
         delay_s = _SHORTEST_S
         environment = dict(os.environ)
-        if self.place.settings.token:
-            environment["HMS_ESR_TOKEN"] = self.place.settings.token
+        for name, secret in (("TOKEN", self.place.settings.token), ("REDIS_URL", self.place.settings.redis_url)):
+            if secret:  # never as an argument, which every user of the machine can read
+                environment[f"HMS_ESR_{name}"] = secret
         while not self.is_stopping():
             started = time.monotonic()
             process = await child.start(environment)
@@ -102,7 +108,9 @@ class Supervisor:
             self.say(f"{child.name} ended with code {code}; it is started again in {delay_s:.1f} s")
             if child.node is not None:
                 with suppress(EsrError):
-                    await store.goodbye(child.node)  # a dead worker refuses connections: nobody must wait for it
+                    await store.goodbye(
+                        child.node, child.incarnation
+                    )  # a dead worker refuses connections: nobody must wait for it
             delay_s = _SHORTEST_S if time.monotonic() - started > _STEADY_S else min(delay_s * 2, _LONGEST_S)
             await asyncio.sleep(delay_s)
 
@@ -176,8 +184,6 @@ def _children(place: Place, workers: int) -> list[Child]:
     settings = place.settings
     common = ["--estate", str(settings.estate), "--state", str(settings.state)]
     common += ["--listeners", place.listeners or ""]
-    if settings.redis_url is not None:
-        common += ["--redis", settings.redis_url]
     if place.scenarios is not None:
         common += ["--scenarios", str(place.scenarios)]
     children = [Child("admin", ["serve", "admin", *common], None)]

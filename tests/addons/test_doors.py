@@ -13,8 +13,9 @@ from mitmproxy.master import Master
 from mitmproxy.proxy import layer, mode_specs
 
 from addons.chain import Chain
-from addons.doors import Doors, SteeredMode, bind
+from addons.doors import Doors, bind
 from addons.entrance import Refuse
+from addons.steered import SteeredMode
 from switchboard.errors import Unavailable
 from switchboard.estate import Listener
 

@@ -10,9 +10,9 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from mitmproxy.test import tflow
 
-from addons.doors import Steered
 from addons.entrance import NOWHERE, Entrance, Refuse
 from addons.reading import HttpReader
+from addons.steered import Steered
 from switchboard.drill import Phase
 from tests.addons.flows import Parts, a_client, running
 from tests.switchboard.estates import MEMBER, OUTSIDER, SANDBOX

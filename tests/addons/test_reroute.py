@@ -64,13 +64,6 @@ async def test_a_blocked_request_is_answered_here_with_its_reason(url: str, stat
     assert delta.counters[f"blocked:{reason}"] == 1
 
 
-async def test_a_large_refused_body_is_not_read_for_an_answer() -> None:
-    flow = a_flow("https://elsewhere.example/", fields={"content-length": str(9 * 1024 * 1024)})
-    flow.live = True
-    await decided(Parts(), flow)
-    assert flow.error is not None
-
-
 async def test_fields_that_mean_two_things_are_blocked_only_inside_a_drill() -> None:
     fields = {"upgrade": "h2c"}
     inside = await decided(Parts(), a_flow("https://www.cms.example/", fields=fields))

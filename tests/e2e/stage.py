@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from addons.dial import Resolver, resolve
+from addons.dial import Resolver
+from addons.lookup import Lookup
 from sandbox.agency import Agency, agency
 from sandbox.books import Books
 from sandbox.certificates import Authority
@@ -127,7 +128,7 @@ def drilled(phase: Phase, *, epoch: int) -> SwitchDocument:
 async def lookup(host: str, port: int) -> list[str]:
     """Resolve the sandbox's names as a hosts file would; everything else as the system does."""
     known = SANDBOX_NAMES.get(host)
-    return [known] if known is not None else await resolve(host, port)
+    return [known] if known is not None else await Lookup()(host, port)
 
 
 @contextmanager

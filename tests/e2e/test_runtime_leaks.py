@@ -49,8 +49,9 @@ class Shelf:
     async def add_score(self, drill_id: str, delta: object) -> bool:
         return True
 
-    async def goodbye(self, node_id: str) -> None:
+    async def goodbye(self, node_id: str, incarnation: str | None = None) -> bool:
         await self.gone.wait()
+        return True
 
 
 @asynccontextmanager
@@ -64,6 +65,7 @@ async def node(scene: Stage, shelf: Shelf) -> AsyncIterator[SimpleNamespace]:
             scene.estate.model_copy(update={"listeners": listeners}),
             store=shelf,  # type: ignore[arg-type]
             node_id="proxy-1",
+            incarnation="one",
             state=scene.folder,
             passwords={},
             stop=stop,
@@ -89,8 +91,8 @@ async def sandbox_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let workers made by `serve` know the sandbox's names, as a hosts file would."""
     made = Dial.__init__
 
-    def with_names(self: Dial, *parts: Any, resolver: Resolver) -> None:
-        made(self, *parts, resolver=lookup)
+    def with_names(self: Dial, *parts: Any, resolver: Resolver, protected: frozenset[tuple[str, int]]) -> None:
+        made(self, *parts, resolver=lookup, protected=protected)
 
     monkeypatch.setattr(Dial, "__init__", with_names)
 
@@ -103,10 +105,10 @@ async def test_the_listener_opens_only_after_the_switch_is_loaded(tmp_path: Path
             for _ in range(20):
                 await asyncio.sleep(0.005)
                 assert not is_open(worker.port)
-            assert shelf.acknowledged == []
+            assert shelf.acknowledged == [0], "it registers before it reads, so that a start waits for it"
             shelf.present.set()
             await worker.bound.wait()
-            assert shelf.acknowledged[0] == 5
+            assert shelf.acknowledged[1] == 5
             async with asking.line(worker.port) as line:
                 assert (await line.ask(GET)).side == "sandbox"
         assert scene.prod.books.silent
@@ -278,7 +280,7 @@ async def test_an_option_that_was_changed_stops_the_worker(
     ports: list[int] = []
 
     async def change(scene: Stage) -> None:
-        shelf = Shelf(None)
+        shelf = Shelf(SwitchDocument())
         shelf.present.set()
         shelf.gone.set()
         async with asyncio.timeout(5), node(scene, shelf) as worker:

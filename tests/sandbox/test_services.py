@@ -48,3 +48,38 @@ async def test_a_bad_body_gets_one_clear_error(
     async with client.put("/svc/profile", data=body) as answer:
         assert answer.status == status
         assert message in (await answer.json())["error"]
+
+
+ORIGIN = "https://www.cms.example"
+
+
+async def test_a_page_of_another_origin_may_read_the_answer_with_a_token(client: aiohttp.ClientSession) -> None:
+    async with client.post("/login", data={"username": "Ada", "password": "x"}):
+        pass
+    async with client.get("/desk/token") as answer:
+        token = (await answer.json())["token"]
+    client.cookie_jar.clear()
+    headers = {"Origin": ORIGIN, "Authorization": f"Bearer {token}"}
+    async with client.get("/svc/profile", headers=headers) as answer:
+        assert (await answer.json())["name"] == "Ada"
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+@pytest.mark.parametrize("token", ["Bearer prod-0123", "Bearer", "Basic YTpi"])
+async def test_a_token_that_means_nothing_here_is_a_guests(client: aiohttp.ClientSession, token: str) -> None:
+    async with client.get("/svc/profile", headers={"Authorization": token}) as answer:
+        assert (await answer.json())["name"] == "guest"
+
+
+async def test_a_preflight_allows_what_the_services_take(client: aiohttp.ClientSession) -> None:
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
+    async with client.options("/svc/profile", headers=asked) as answer:
+        assert answer.status == 204
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert answer.headers["Access-Control-Allow-Methods"] == "GET, PUT"
+        assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
+
+
+async def test_a_page_of_the_same_origin_is_told_nothing_of_sharing(client: aiohttp.ClientSession) -> None:
+    async with client.get("/svc/plans") as answer:
+        assert "Access-Control-Allow-Origin" not in answer.headers

@@ -15,6 +15,7 @@ from aiohttp import ClientSession
 
 from switchboard.admin import admin
 from switchboard.client import ApiClient
+from switchboard.drill import SwitchDocument
 from switchboard.errors import InvalidFile, Problem, Unavailable
 from switchboard.estate import Estate
 from switchboard.node import NodeState
@@ -78,16 +79,27 @@ class Stage:
 
     async def silent_node(self, node_id: str) -> None:
         """A node that registered once and never answers again."""
-        document = await self.store.read_switch()
-        epoch = document.epoch if document else 0
-        await self.store.acknowledge(NodeState(id=node_id, role="proxy", epoch=epoch, ready=True, seen=time.time()))
+        await self.says(node_id)
+
+    async def says(self, node_id: str, **more: Any) -> None:
+        """A node says that it applies the switch that is stored now, but for what is given."""
+        document = await self.store.read_switch() or SwitchDocument()
+        applied = {"epoch": document.epoch, "lineage": document.lineage, "ready": True, "seen": time.time()}
+        await self.store.acknowledge(NodeState.model_validate({"id": node_id, "role": "proxy", **applied, **more}))
 
 
 async def _acknowledging(store: Store, node_id: str, first: asyncio.Event) -> None:
     async for document in store.watch_switch():
         try:
             await store.acknowledge(
-                NodeState(id=node_id, role="proxy", epoch=document.epoch, ready=True, seen=time.time())
+                NodeState(
+                    id=node_id,
+                    role="proxy",
+                    epoch=document.epoch,
+                    lineage=document.lineage,
+                    ready=True,
+                    seen=time.time(),
+                )
             )
         except Unavailable:
             continue
@@ -122,7 +134,8 @@ def stage(redis_url: str, tmp_path: Path, estate: Estate) -> OpenStage:
 
     @asynccontextmanager
     async def opened(**options: Any) -> AsyncIterator[Stage]:
-        settings = {"state": tmp_path / "state", "scenarios": lambda: SCENARIOS, "token": TOKEN, **options}
+        settings = {"state": tmp_path / "state", "scenarios": lambda: SCENARIOS, "token": TOKEN, "trust_after_s": 0.0}
+        settings |= options
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(Store.open(redis_url))
             url = await stack.enter_async_context(admin(settings.pop("estate", estate), store=store, **settings))

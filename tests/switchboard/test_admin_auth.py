@@ -127,17 +127,39 @@ async def test_the_client_says_that_the_token_is_wrong(stage: Any) -> None:
             await api.state()
 
 
-async def test_wrong_tokens_are_counted_and_then_refused_for_a_minute(stage: Any) -> None:
+async def test_wrong_tokens_are_counted_and_lock_nobody_out_who_has_the_right_one(stage: Any) -> None:
     async with stage() as it:
         wrong = {"Authorization": "Bearer wrong"}
         statuses = []
-        for headers in [wrong] * 12 + [BEARER]:
+        for headers in [wrong] * 12 + [BEARER] + [wrong]:
             async with it.http.get(it.url + "/api/esr/state", headers=headers) as answer:
                 statuses.append(answer.status)
-        assert statuses == [401] * 10 + [429] * 3
+        assert statuses == [401] * 10 + [429] * 2 + [200] + [429]
         assert answer.headers["Retry-After"] == "60"
         async with it.http.get(it.url + "/?token=" + TOKEN, allow_redirects=False) as answer:
-            assert answer.status == 429
+            assert answer.status == 303
+
+
+@pytest.mark.parametrize(
+    ("headers", "last"),
+    [
+        pytest.param({"Site": "cross-site", "Mode": "no-cors", "Dest": "image"}, 401, id="image-of-a-foreign-page"),
+        pytest.param({"Site": "cross-site", "Mode": "navigate", "Dest": "document"}, 401, id="link-of-a-foreign-page"),
+        pytest.param({"Site": "same-site", "Mode": "navigate", "Dest": "iframe"}, 401, id="frame-of-another-port"),
+        pytest.param({"Site": "same-origin", "Mode": "cors", "Dest": "empty"}, 401, id="no-navigation"),
+        pytest.param({"Site": "none", "Mode": "navigate", "Dest": "document"}, 429, id="typed-by-hand"),
+        pytest.param({}, 429, id="no-browser"),
+    ],
+)
+async def test_what_a_page_fetches_is_not_counted_as_an_attempt(stage: Any, headers: dict[str, str], last: int) -> None:
+    sent = {f"Sec-Fetch-{name}": value for name, value in headers.items()}
+    async with stage() as it:
+        for _ in range(11):
+            async with it.http.get(it.url + "/?token=x", headers=sent) as answer:
+                status = answer.status
+        assert status == last
+        async with it.http.get(it.url + "/api/esr/state", headers=BEARER) as answer:
+            assert answer.status == 200
 
 
 def test_attempts_are_forgotten_after_a_minute_and_bounded_in_addresses() -> None:
@@ -177,6 +199,44 @@ async def test_a_session_outlives_a_restart_of_the_admin(stage: Any) -> None:
         async with stage() as it, session.get(login_url(it.url, TOKEN)) as answer:
             assert answer.status == 200
         async with stage() as it, session.get(it.url + "/api/esr/state") as answer:
+            assert answer.status == 200
+
+
+async def test_a_logout_ends_the_session_for_good(stage: Any) -> None:
+    async with browser() as session:
+        async with stage() as it:
+            async with session.get(login_url(it.url, TOKEN), allow_redirects=False) as answer:
+                stolen = {"Cookie": f"hms_esr_session={answer.cookies['hms_esr_session'].value}"}
+            console = {"X-HMS-ESR": "console", "Origin": it.url}
+            async with session.post(it.url + "/logout", headers=console) as answer:
+                assert answer.status == 204
+                cookie = answer.cookies["hms_esr_session"]
+                assert (cookie.value, cookie["max-age"], cookie["path"]) == ("", "0", "/")
+            assert not session.cookie_jar.filter_cookies(answer.url)
+            async with it.http.get(it.url + "/api/esr/state", headers=stolen) as answer:
+                assert (answer.status, (await answer.json())["code"]) == (401, "token_missing_or_wrong")
+        async with stage() as it, it.http.get(it.url + "/api/esr/state", headers=stolen) as answer:
+            assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({}, 401, id="without-session"),
+        pytest.param({**BEARER}, 204, id="token-has-nothing-to-end"),
+    ],
+)
+async def test_who_may_log_out(stage: Any, headers: dict[str, str], status: int) -> None:
+    async with stage() as it, it.http.post(it.url + "/logout", headers=headers) as answer:
+        assert answer.status == status
+
+
+async def test_a_foreign_page_cannot_log_the_trainer_out(stage: Any) -> None:
+    async with stage() as it, browser() as session:
+        await (await session.get(login_url(it.url, TOKEN))).release()
+        async with session.post(it.url + "/logout", headers={"Origin": "http://evil.example"}) as answer:
+            assert answer.status == 403
+        async with session.get(it.url + "/api/esr/state") as answer:
             assert answer.status == 200
 
 
@@ -240,8 +300,19 @@ async def test_a_foreign_page_cannot_even_read_with_the_session(stage: Any, site
         ("localhost.evil.example", False),
         ("", False),
         (None, False),
-        ("[::1", True),
+        ("[::1", False),
         ("::1", False),
+        ("[::1]evil.example", False),
+        ("[::1]:87x", False),
+        ("[127.0.0.1]", False),
+        ("localhost:1@evil.example", False),
+        ("localhost:8700:1", False),
+        ("localhost:", True),
+        ("localhost:8700/x", False),
+        ("localhost evil.example", False),
+        ("localhost\n", False),
+        ("user@localhost", False),
+        ("127.0.0.1:1@evil.example", False),
     ],
     ids=str,
 )

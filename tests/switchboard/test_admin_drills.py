@@ -27,7 +27,8 @@ async def test_the_small_toggle_leads_into_the_sandbox_and_back(stage: Any) -> N
         assert list(drill) == ["id", "scenario", "target", "cohort", "phase", "owner", "started", "deadline"]
         assert (drill["phase"], drill["cohort"], drill["scenario"]) == ("running", "rookies", None)
         assert [node["epoch"] for node in state["nodes"]] == [state["epoch"]] * 2
-        assert list(state["nodes"][0]) == ["id", "role", "epoch", "ready", "last_seen_s"]
+        assert list(state["nodes"][0]) == ["id", "role", "epoch", "ready", "last_seen_s", "note", "problem"]
+        assert (state["nodes"][0]["note"], state["nodes"][0]["problem"]) == ("", None)
         state = await it.api.set_mode("live")
         assert (state["mode"], state["drills"][0]["phase"]) == ("live", "ended")
         assert [node["epoch"] for node in state["nodes"]] == [state["epoch"]] * 2
@@ -291,18 +292,114 @@ async def test_a_redis_that_lost_the_switch_gets_it_back_and_ends_nothing(stage:
         assert await is_phase(it, "running")
 
 
-async def test_what_nodes_obey_but_nobody_knows_any_more_ends_only_when_told(stage: Any, eventually: Any) -> None:
+# -- nodes that obey another history
+
+
+async def obeys(admin: Any, epoch: int) -> bool:
+    return [node["epoch"] for node in (await admin.api.state())["nodes"]] == [epoch]
+
+
+@pytest.mark.parametrize("more", [{}, {"lineage": "another"}], ids=["same-lineage", "another-lineage"])
+async def test_what_nodes_obey_but_nobody_knows_any_more_ends_only_when_told(
+    stage: Any, eventually: Any, more: dict[str, str]
+) -> None:
     async with stage() as it:
-        await it.silent_node("p1")
-        lost = (await it.store.nodes())[0].model_copy(update={"epoch": 40})
-        await it.store.acknowledge(lost)
-
-        async def is_ahead() -> bool:
-            return [node["epoch"] for node in (await it.api.state())["nodes"]] == [40]
-
-        await eventually(is_ahead)
-        with pytest.raises(Conflict, match="end every drill first") as caught:
+        await it.says("p1", epoch=40, note="as before", **more)
+        await eventually(lambda: obeys(it, 40))
+        with pytest.raises(Conflict, match="node 'p1' applies epoch 40.*end every drill first") as caught:
             await it.api.start_drill(target="staging", cohort="rookies")
         assert caught.value.code == "switch_lost"
+        [node] = (await it.api.state())["nodes"]
+        assert (node["note"], node["problem"][:16]) == ("as before", "applies epoch 40")
         async with it.http.put(it.url + "/api/esr/mode", json={"mode": "live"}, headers=HEADERS) as answer:
             assert (answer.status, (await answer.json())["epoch"]) == (202, 41)
+        await it.says("p1")
+        assert (await it.api.set_mode("live"))["epoch"] == 41
+        assert (await it.api.start_drill(target="staging", cohort="rookies"))["phase"] == "running"
+
+
+async def test_an_admin_that_found_nothing_listens_before_a_drill_may_begin(stage: Any, eventually: Any) -> None:
+    async with stage(trust_after_s=0.5) as it:
+        for start in (it.api.start_drill, it.api.set_mode):
+            with pytest.raises(Unavailable, match="listened for") as caught:
+                await start(*(["sandbox"] if start == it.api.set_mode else []), target="staging", cohort="rookies")
+            assert caught.value.code == "not_trusted_yet"
+        await eventually(lambda: is_written(it))
+        assert (await it.api.start_drill(target="staging", cohort="rookies"))["phase"] == "running"
+
+
+async def is_written(admin: Any) -> bool:
+    return await admin.store.read_switch() is not None
+
+
+async def test_a_restart_with_data_loss_starts_nothing_beside_what_nodes_obey(stage: Any, eventually: Any) -> None:
+    async with stage() as it, it.node("p1"):
+        await it.api.set_mode("sandbox", target="staging", cohort="rookies")
+        before = (await it.store.nodes())[0]
+        await it.store._client.flushall()
+    async with stage(trust_after_s=0.5) as it:
+        await it.store._client.flushall()
+        await asyncio.sleep(0.2)
+        await it.store.acknowledge(before)  # its beat, once a second
+        await asyncio.sleep(0.6)
+        assert await it.store.read_switch() is None  # a fresh node must find nothing to let its clients through by
+        with pytest.raises(Conflict) as caught:
+            await it.api.set_mode("sandbox", target="staging", cohort="rookies")
+        assert caught.value.code == "switch_lost"
+        report = await it.api.readiness()
+        assert (report["ready"], list(report["waiting"])) == (False, ["p1"])
+        async with it.node("p1"):
+            state = await it.api.set_mode("live")
+            assert (state["epoch"], state["nodes"][0]["epoch"]) == (before.epoch + 1, before.epoch + 1)
+            assert (await it.store.nodes())[0].lineage not in ("", before.lineage)
+            assert (await it.api.readiness())["ready"]
+
+
+async def test_the_end_of_all_drills_waits_until_nodes_were_listened_to(stage: Any) -> None:
+    async with stage(trust_after_s=0.6) as it, asyncio.TaskGroup() as tasks:
+        ending = tasks.create_task(it.api.set_mode("live"))
+        await asyncio.sleep(0.2)
+        async with it.node("p1"):
+            await it.says("p1", epoch=40, lineage="another")
+            assert (await ending)["epoch"] == 41
+
+
+async def test_an_admin_that_stops_does_not_wait_for_nodes_to_be_heard(stage: Any) -> None:
+    async with asyncio.timeout(4), stage(trust_after_s=60.0) as it, asyncio.TaskGroup() as tasks:
+        ending = tasks.create_task(it.http.put(it.url + "/api/esr/mode", json={"mode": "live"}, headers=HEADERS))
+        await asyncio.sleep(0.1)
+        ending.cancel()
+
+
+async def test_nodes_of_a_lost_switch_without_drills_need_nobody_to_tell_them(stage: Any, eventually: Any) -> None:
+    async with stage() as it, it.node("p1"):
+        before = (await it.store.nodes())[0]
+        assert before.epoch == 0
+    async with stage() as it:
+        await it.store._client.flushall()
+    async with stage(trust_after_s=0.3) as it, it.node("p1"):
+        await it.store.acknowledge(before)
+
+        async def follows() -> bool:
+            [node] = await it.store.nodes()
+            return bool(node.lineage != before.lineage) and node.epoch == 1
+
+        await eventually(follows)
+        assert (await it.api.start_drill(target="staging", cohort="rookies"))["phase"] == "running"
+
+
+async def test_a_start_that_meets_a_node_of_another_history_fails_and_names_it(stage: Any, eventually: Any) -> None:
+    async with stage() as it, it.node("p1"), asyncio.TaskGroup() as tasks:
+        await it.silent_node("p2")
+        start = tasks.create_task(refused(it))
+        await eventually(lambda: is_phase(it, "arming"))
+        await it.says("p2", epoch=40, lineage="another")
+        assert "node 'p2' applies epoch 40" in await start
+        await eventually(lambda: is_phase(it, "failed"))
+
+
+async def refused(admin: Any) -> str:
+    with pytest.raises(Conflict) as caught:
+        await admin.api.start_drill(target="staging", cohort="rookies")
+    assert caught.value.code == "switch_lost"
+    return str(caught.value)

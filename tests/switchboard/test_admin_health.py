@@ -7,9 +7,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from switchboard.node import NodeState
-
 HEADERS = {"Authorization": "Bearer a-token-of-the-tests"}
+LOST = "applies epoch {}, which this switch does not know: end every drill first (mode live), then start again"
 
 
 async def ready(it: Any) -> tuple[int, Any]:
@@ -31,18 +30,22 @@ async def test_nodes_that_follow_are_ready_also_after_a_toggle(stage: Any) -> No
 async def test_who_is_not_ready_is_named_with_the_reason(stage: Any, eventually: Any) -> None:
     async with stage() as it, it.node("p1"):
         await it.api.set_mode("sandbox", cohort="rookies")
-        now = time.time()
-        for node in (
-            NodeState(id="starting", role="dns", epoch=2, ready=False, seen=now, note="reads the estate"),
-            NodeState(id="quiet", role="proxy", epoch=2, ready=True, seen=now - 60),
-            NodeState(id="behind", role="proxy", epoch=1, ready=True, seen=now),
-        ):
-            await it.store.acknowledge(node)
+        await it.says("starting", ready=False, note="reads the estate")
+        await it.says("quiet", seen=time.time() - 60)
+        await it.says("behind", epoch=1)
+        await it.says("late", epoch=1, lineage="")
+        await it.says("fresh", epoch=0, lineage="", ready=False)
+        await it.says("above", epoch=40)
+        await it.says("stranger", lineage="another")
 
         async def are_told() -> bool:
             status, report = await ready(it)
             return status == 503 and report["waiting"] == {
                 "behind": "applies epoch 1, not 2 yet",
+                "late": "applies epoch 1, not 2 yet",
+                "fresh": "applies epoch 0, not 2 yet",
+                "above": LOST.format(40),
+                "stranger": LOST.format(2),
                 "quiet": "was not heard of for 60 s",
                 "starting": "reads the estate",
             }
@@ -64,6 +67,20 @@ async def test_an_admin_that_never_saw_redis_runs_but_is_not_ready(
             return (await ready(it))[0] == 200
 
         await eventually(is_ready)
+
+
+async def test_while_it_listens_for_nodes_the_admin_is_not_ready(stage: Any, eventually: Any) -> None:
+    async with stage(trust_after_s=1.0) as it:
+        status, report = await ready(it)
+        assert (status, report["degraded"], list(report["waiting"])) == (503, False, ["admin"])
+        assert "listens for nodes" in report["waiting"]["admin"]
+        assert await it.store.read_switch() is None
+
+        async def is_ready() -> bool:
+            return (await ready(it))[0] == 200
+
+        await eventually(is_ready)
+        assert await it.store.read_switch() is not None
 
 
 async def test_metrics_tell_switch_nodes_and_figures(stage: Any, eventually: Any) -> None:

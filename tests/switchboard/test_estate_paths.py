@@ -4,7 +4,7 @@ from pathlib import Path
 
 from switchboard.estate import Secret
 from switchboard.estate_file import parse_estate
-from switchboard.estate_paths import resolve_paths, trust_files
+from switchboard.estate_paths import mock_files, resolve_paths, trust_files
 
 TEXT = """
 version: 1
@@ -18,6 +18,10 @@ targets:
       - {in: header, name: A, twin: {file: key}}
       - {in: cookie, name: a, twin: learned}
     compose: {file: /abs/compose.yml}
+    mocks:
+      - {match: "GET https://m.example/a", file: mocks/a.json}
+      - {match: "GET https://m.example/b", template: {file: /abs/b.html.j2}}
+      - {match: "GET https://m.example/c", template: "{{ path }}"}
   bare: {block: [a.example]}
 """
 
@@ -31,6 +35,11 @@ def test_every_relative_path_is_joined_and_nothing_else_is_changed() -> None:
     assert target.credentials[1] == written.targets["t"].credentials[1]
     assert target.compose is not None
     assert target.compose.file == Path("/abs/compose.yml")
+    assert target.mocks[2] == written.targets["t"].mocks[2]
+    assert mock_files(estate) == [
+        (("targets", "t", "mocks", 0, "file"), Path("/base/mocks/a.json")),
+        (("targets", "t", "mocks", 1, "template", "file"), Path("/abs/b.html.j2")),
+    ]
     assert estate.targets["bare"] == written.targets["bare"]
     assert trust_files(estate) == [
         (("production", "ca"), Path("/base/prod.pem")),

@@ -140,6 +140,9 @@ def test_a_websocket_keeps_its_own_fields_and_no_token_in_its_subprotocols() -> 
         ("/x?access%255Ftoken=1&b", "/x?b", ("?access_token",)),
         ("/x?TOKEN[]=1&b", "/x?b", ("?token",)),
         ("/x?tokens=1&tokenise=2", "/x?tokens=1&tokenise=2", ()),
+        ("/x?oauth_signature=1&SAMLResponse=2&otp=3&a", "/x?a", ("?oauth_signature", "?samlresponse", "?otp")),
+        ("/x?csrfmiddlewaretoken=1&X-Goog-Signature=2", "/x", ("?csrfmiddlewaretoken", "?x-goog-signature")),
+        ("/a;jsessionid=P/b;v=1?c", "/a/b;v=1?c", (";jsessionid",)),
         ("/x?q=token=1", "/x?q=token=1", ()),
     ],
 )

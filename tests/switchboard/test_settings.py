@@ -17,13 +17,14 @@ from switchboard.settings import (
     load_estate,
     load_scenario,
     load_scenarios,
+    read_mock_files,
     read_secret,
     read_settings,
     state_folder,
 )
 
 ESTATE = """version: 1
-production: {hosts: [a.example], ca: prod.pem}
+production: {hosts: [a.example], ca: prod.pem, networks: [203.0.113.0/24]}
 targets:
   t:
     routes: [{from: a.example, to: "https://sandbox"}]
@@ -143,6 +144,38 @@ def test_trust_that_is_missing_or_no_certificate_is_a_problem_with_its_line(esta
     ]
     assert "a file of PEM certificates (No such file or directory)" in str(caught.value)
     assert "a file of PEM certificates (it holds none that can be read)" in str(caught.value)
+
+
+def test_files_of_mocks_that_cannot_be_answered_with_are_problems_with_their_lines(estate: Path) -> None:
+    (estate.parent / "broken.j2").write_text("line\n{{ jsn }}")
+    (estate.parent / "bytes.j2").write_bytes(b"\xff")
+    (estate.parent / "good.bin").write_bytes(b"\xff")
+    with estate.open("a") as file:
+        file.write("""    mocks:
+      - {match: "GET https://m.example/a", file: gone.json}
+      - {match: "GET https://m.example/b", template: {file: broken.j2}}
+      - {match: "GET https://m.example/c", template: {file: bytes.j2}}
+      - {match: "GET https://m.example/d", file: good.bin}
+""")
+    with pytest.raises(InvalidFile) as caught:
+        load_estate(estate)
+    gone, broken, coded = caught.value.problems
+    assert (gone.line, gone.key) == (9, "targets.t.mocks[0].file")
+    assert gone.expected == "a file that a mock can answer with (No such file or directory)"
+    assert (broken.line, broken.key) == (10, "targets.t.mocks[1].template.file")
+    assert "('jsn' is not known; known are method" in broken.expected
+    assert "(it is not UTF-8 text (byte 1))" in coded.expected
+
+
+def test_files_of_mocks_are_read_once_by_their_resolved_path(estate: Path) -> None:
+    with estate.open("a") as file:
+        file.write("""    mocks: [{match: "GET https://m.example/a", file: a.json}]\n""")
+    (estate.parent / "a.json").write_bytes(b"{}")
+    loaded = load_estate(estate)
+    assert read_mock_files(loaded) == {estate.parent / "a.json": b"{}"}
+    (estate.parent / "a.json").unlink()
+    with pytest.raises(BadInput, match=r"mock file .* cannot be read"):
+        read_mock_files(loaded)
 
 
 def test_an_estate_that_cannot_be_read_is_told_with_the_remedy(tmp_path: Path) -> None:

@@ -32,12 +32,12 @@ def drill(drill_id: str = "d1", phase: Phase = Phase.ARMING, **more: Any) -> Dri
 
 
 def document(*drills: Drill) -> SwitchDocument:
-    return SwitchDocument(epoch=5, drills=drills)
+    return SwitchDocument(epoch=5, drills=drills, lineage="ours")
 
 
-def nodes(*epochs: int) -> tuple[NodeState, ...]:
+def nodes(*epochs: int, lineage: str = "ours") -> tuple[NodeState, ...]:
     return tuple(
-        NodeState(id=f"n{number}", role="proxy", epoch=epoch, ready=True, seen=0.0)
+        NodeState(id=f"n{number}", role="proxy", epoch=epoch, lineage=lineage, ready=True, seen=0.0)
         for number, epoch in enumerate(epochs)
     )
 
@@ -49,7 +49,10 @@ def move(found: SwitchDocument, *epochs: int, waited_s: float = 0.0, now: dateti
 @pytest.mark.parametrize(
     ("phase", "epochs", "waited_s", "expected"),
     [
-        pytest.param(Phase.ARMING, (5, 6), 0.0, Event.ACKNOWLEDGED, id="armed-everywhere"),
+        pytest.param(Phase.ARMING, (5, 5), 0.0, Event.ACKNOWLEDGED, id="armed-everywhere"),
+        pytest.param(Phase.ARMING, (5, 6), 4.9, None, id="somebody-obeys-a-higher-epoch"),
+        pytest.param(Phase.ARMING, (5, 6), 5.0, Event.FAIL, id="obeys-a-higher-epoch-while-arming"),
+        pytest.param(Phase.DRAINING, (5, 6), 1e9, None, id="obeys-a-higher-epoch-while-draining"),
         pytest.param(Phase.ARMING, (), 0.0, Event.ACKNOWLEDGED, id="nobody-to-wait-for"),
         pytest.param(Phase.ARMING, (5, 4), 4.9, None, id="still-arming"),
         pytest.param(Phase.ARMING, (5, 4), 5.0, Event.FAIL, id="silent-while-arming"),
@@ -71,6 +74,23 @@ def test_the_next_move_follows_from_acknowledgements_and_time(
 def test_a_failed_start_names_the_silent_nodes() -> None:
     found = move(document(drill()), 4, 5, 3, waited_s=5.0)
     assert found == steward.Move("d1", Event.FAIL, ("n0", "n2"))
+
+
+@pytest.mark.parametrize("epoch", [4, 5, 40], ids=["below", "as-high", "above"])
+def test_a_drill_never_runs_on_the_word_of_another_lineage(epoch: int) -> None:
+    strangers = nodes(epoch, lineage="another")
+    for waited_s, expected in ((4.9, None), (5.0, steward.Move("d1", Event.FAIL, ("n0",)))):
+        waited = {"d1": waited_s}
+        found = steward.next_move(document(drill()), strangers, now=NOW, waited_s=waited, arm_timeout_s=5.0)
+        assert found == expected
+
+
+def test_every_change_keeps_the_lineage(estate: Estate) -> None:
+    found = steward.begin(document(), drill(), estate=estate, now=NOW)
+    moved = steward.make(found, steward.Move("d1", Event.ACKNOWLEDGED), now=NOW)
+    ended = steward.end_all(moved, now=NOW)
+    assert ended is not None
+    assert [one.lineage for one in (found, moved, ended)] == ["ours"] * 3
 
 
 @pytest.mark.parametrize("phase", [Phase.ARMING, Phase.RUNNING, Phase.PAUSED])
@@ -164,6 +184,16 @@ def test_ending_all_changes_nothing_where_nothing_is_on() -> None:
     assert steward.end_all(document(drill("a", Phase.ENDED), drill("b", Phase.DRAINING)), now=NOW) is None
 
 
+@pytest.mark.parametrize(("above", "epoch"), [(-1, None), (4, None), (5, 6), (40, 41)], ids=str)
+def test_the_end_is_said_above_what_any_node_obeys(above: int, epoch: int | None) -> None:
+    found = steward.end_all(document(), now=NOW, above=above)
+    assert (found.epoch if found else None) == epoch
+    told = steward.end_all(document(drill("a", Phase.RUNNING)), now=NOW, above=above)
+    assert told is not None
+    assert (told.drills[0].phase, told.drills[0].edge) == (Phase.DRAINING, told.epoch)
+    assert told.epoch == (epoch or 6)
+
+
 def test_drills_that_are_long_over_are_dropped_but_for_the_last_twenty(estate: Estate) -> None:
     old = (NOW - timedelta(hours=2)).isoformat()
     many = [drill(f"d{number}", Phase.ENDED, ended=old) for number in range(30)]
@@ -204,5 +234,5 @@ def test_no_drill_leaves_a_holding_phase_before_every_node_has_followed(
         before = found.find(chosen.drill_id)
         assert before is not None
         if chosen.event is Event.ACKNOWLEDGED:
-            assert all(epoch >= before.edge for epoch in epochs)
+            assert all(before.edge <= epoch <= found.epoch for epoch in epochs)
         found = steward.make(found, chosen, now=NOW)

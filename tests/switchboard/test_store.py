@@ -20,8 +20,8 @@ async def store(redis_url: str) -> AsyncIterator[Store]:
         yield opened
 
 
-def node(node_id: str, epoch: int = 0) -> NodeState:
-    return NodeState(id=node_id, role="proxy", epoch=epoch, ready=True, seen=time.time())
+def node(node_id: str, epoch: int = 0, **more: Any) -> NodeState:
+    return NodeState(id=node_id, role="proxy", epoch=epoch, ready=True, seen=time.time(), **more)
 
 
 def delta(sequence: int, **more: Any) -> ScoreDelta:
@@ -75,6 +75,22 @@ async def test_of_writers_that_race_one_wins(store: Store) -> None:
 async def test_writing_the_same_document_again_is_no_lost_race(store: Store) -> None:
     await store.write_switch(other(1))
     await store.write_switch(other(1))
+
+
+async def test_a_document_may_skip_epochs_over_the_one_it_names(store: Store) -> None:
+    await store.write_switch(other(41), after=0)
+    with pytest.raises(Conflict, match="is at epoch 41, not at 0"):
+        await store.write_switch(other(50), after=0)
+    await store.write_switch(other(50), after=41)
+
+
+async def test_a_change_of_another_lineage_is_a_lost_race(store: Store) -> None:
+    await store.restore_switch(SwitchDocument(epoch=2, lineage="ours"))
+    with pytest.raises(Conflict) as caught:
+        await store.write_switch(SwitchDocument(epoch=3, lineage="theirs"))
+    assert caught.value.code == "epoch_moved"
+    await store.write_switch(SwitchDocument(epoch=3, lineage="ours"))
+    assert await store.read_switch() == SwitchDocument(epoch=3, lineage="ours")
 
 
 async def test_a_lost_switch_is_put_back_but_never_over_one_as_new(store: Store) -> None:
@@ -176,6 +192,68 @@ async def test_a_node_is_registered_until_it_says_goodbye(store: Store) -> None:
     assert [one.id for one in await store.nodes()] == ["b"]
 
 
+async def last_word(store: Store, node_id: str, seconds_ago: float) -> None:
+    """Let the last word of a node lie back, by the clock of Redis."""
+    seconds, micros = await store._client.time()
+    await store._client.hset("esr:heard", node_id, str(seconds + micros / 1e6 - seconds_ago))  # type: ignore[misc]
+
+
+async def test_two_processes_cannot_have_one_id(store: Store) -> None:
+    await store.acknowledge(node("a", 1, incarnation="first"))
+    for _ in range(2):
+        with pytest.raises(Conflict, match=r"node 'a' is another process, heard 0\.\d s ago") as caught:
+            await store.acknowledge(node("a", 2, incarnation="second"))
+        assert caught.value.code == "node_taken"
+    await store.acknowledge(node("a", 3, incarnation="first"))
+    assert [(one.epoch, one.incarnation) for one in await store.nodes()] == [(3, "first")]
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "free"),
+    [
+        pytest.param(4.5, False, id="heard-lately"),
+        pytest.param(5.1, True, id="silent-for-five-seconds"),
+        pytest.param(-3600.0, True, id="clock-of-redis-was-put-back"),
+    ],
+)
+async def test_a_silent_node_loses_its_id(store: Store, seconds_ago: float, free: bool) -> None:
+    await store.acknowledge(node("a", 1, incarnation="first"))
+    await last_word(store, "a", seconds_ago)
+    if not free:
+        with pytest.raises(Conflict):
+            await store.acknowledge(node("a", 2, incarnation="second"))
+        return
+    await store.acknowledge(node("a", 2, incarnation="second"))
+    with pytest.raises(Conflict) as caught:  # the first one comes back: it has to learn that nobody waits for it
+        await store.acknowledge(node("a", 1, incarnation="first"))
+    assert caught.value.code == "node_taken"
+
+
+async def test_the_clock_of_a_node_does_not_matter_for_its_id(store: Store) -> None:
+    await store.acknowledge(node("a", 1, incarnation="first").model_copy(update={"seen": 0.0}))
+    with pytest.raises(Conflict):
+        await store.acknowledge(node("a", 1, incarnation="second"))
+
+
+async def test_a_goodbye_frees_the_id_and_is_ones_own(store: Store) -> None:
+    await store.acknowledge(node("a", 1, incarnation="first"))
+    assert not await store.goodbye("a", "second")
+    assert [one.incarnation for one in await store.nodes()] == ["first"]
+    assert await store.goodbye("a", "first")
+    assert await store.goodbye("a", "first")
+    await store.acknowledge(node("a", 2, incarnation="second"))
+    assert await store.goodbye("a")  # of a supervisor: whoever has it
+    assert await store.nodes() == ()
+    assert await store._client.exists("esr:heard") == 0
+
+
+async def test_a_process_without_incarnation_gives_way_but_does_not_take(store: Store) -> None:
+    await store.acknowledge(node("a", 1))
+    await store.acknowledge(node("a", 1, incarnation="first"))
+    with pytest.raises(Conflict):
+        await store.acknowledge(node("a", 1))
+
+
 async def test_whoever_watches_nodes_sees_them_come_change_and_go(store: Store) -> None:
     watch = store.watch_nodes(poll_s=5.0)
     assert await anext(watch) == ()
@@ -198,6 +276,24 @@ async def test_a_delta_counts_once_however_often_it_arrives(store: Store) -> Non
     assert not await store.add_score("d", delta(1))
     totals = await store.read_score("d")
     assert (totals.counters, totals.users) == ({"requests": 4}, 2)
+
+
+async def test_a_key_counts_once_whoever_writes_it(store: Store) -> None:
+    assert not await store.has_counted("d", "k")
+    assert await store.add_score("d", delta(1, key="k"))
+    assert await store.has_counted("d", "k")
+    assert not await store.add_score("d", delta(1, writer="w2", key="k"))
+    assert await store.add_score("d", delta(1, writer="w2", key="k2"))
+    assert await store.add_score("other", delta(1, key="k"))
+    assert (await store.read_score("d")).counters == {"requests": 4}
+
+
+async def test_only_the_newest_keys_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchboard.store.MOST_KEYS", 3)
+    for number in range(1, 6):
+        await store.add_score("d", delta(number, key=f"k{number}"))
+    assert [await store.has_counted("d", f"k{number}") for number in range(1, 6)] == [False, False, True, True, True]
+    assert 0 < await store._client.ttl("esr:score:d:keys")
 
 
 async def test_writers_and_drills_are_counted_apart(store: Store) -> None:

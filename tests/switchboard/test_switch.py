@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.drill import Phase, SwitchDocument
-from switchboard.switch import Networks, compile_switch, parse_address
+from switchboard.estate import Estate
+from switchboard.switch import Networks, compile_switch, parse_address, rules_digest
 from tests.switchboard.estates import MEMBER, OUTSIDER, SANDBOX, a_drill, a_switch, estate
 
 
@@ -104,3 +107,40 @@ def test_a_drill_against_a_target_that_is_gone_does_not_compile() -> None:
     document = SwitchDocument(epoch=1, drills=(a_drill(target="gone"),))
     with pytest.raises(ValueError, match="target 'gone' is not in the estate"):
         compile_switch(estate(), document)
+
+
+def test_a_login_does_not_take_a_client_out_of_the_drill_of_its_address() -> None:
+    text = a_switch().estate.model_dump(mode="json", by_alias=True)
+    text["cohorts"]["idle"] = {"users": {"agent-9": {"value": "x"}}, "gate": "connection"}
+    switch = compile_switch(Estate.model_validate_json(json.dumps(text)), SwitchDocument(epoch=1, drills=(a_drill(),)))
+    member = switch.member(MEMBER, "agent-9")
+    assert member is not None
+    assert member.drill is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cohort": "nobody"},
+        {"target": "nowhere"},
+        {"rules": "0123456789abcdef"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_drill_that_does_not_fit_the_estate_is_not_applied(change: dict[str, str]) -> None:
+    drill = a_drill().model_copy(update=change)
+    with pytest.raises(ValueError, match="drill-staging"):
+        compile_switch(estate(), SwitchDocument(epoch=1, drills=(drill,)))
+
+
+def test_a_drill_begun_with_this_estate_is_applied() -> None:
+    drill = a_drill().model_copy(update={"rules": rules_digest(estate())})
+    assert compile_switch(estate(), SwitchDocument(epoch=1, drills=(drill,))).member(MEMBER) is not None
+
+
+def test_the_digest_follows_what_is_enforced_and_not_where_files_lie() -> None:
+    here = estate()
+    moved = here.model_copy(update={"production": here.production.model_copy(update={"ca": Path("elsewhere.pem")})})
+    other = here.model_copy(update={"deny": ("evil.example",)})
+    assert rules_digest(here) == rules_digest(moved)
+    assert rules_digest(here) != rules_digest(other)

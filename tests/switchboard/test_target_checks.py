@@ -102,6 +102,17 @@ def test_an_exception_for_production_is_refused(allowed: str) -> None:
 MOCKS = {
     "a wildcard for a host": ("match: 'GET https://*.example/*'", "a method and a URL with one host"),
     "an address for a host": ("match: 'GET https://127.0.0.1/*'", "(address literal)"),
+    "an unknown key": ("match: 'GET https://a.example/', templat: b", "did you mean 'template'?"),
+    "a template of another kind": (
+        "match: 'GET https://a.example/', template: [b]",
+        "text or a map with keys from: file",
+    ),
+    "an outbox of another kind": (
+        "match: 'GET https://a.example/', outbox: Pay!",
+        "a word for what was swallowed like",
+    ),
+    "set without state": ("match: 'GET https://a.example/', set: {a: '1'}", "possible without 'state: true'"),
+    "a template that is none": ("match: 'GET https://a.example/', template: '{{'", "is not a Jinja2 template (line 1"),
     "two bodies": ("match: 'GET https://a.example/', json: {a: 1}, text: b", "possible beside 'json'"),
 }
 
@@ -128,3 +139,9 @@ CREDENTIALS = {
 def test_a_credential_without_what_its_place_needs_is_refused(credential: str, expected: str) -> None:
     found = parse(f"routes: [{ROUTE}], {BLOCK}, credentials: [{{{credential}, twin: learned}}]")
     assert found.startswith(f"t.credentials[0].{expected}")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a;b", "t\u00f6ken", "a=b"])
+def test_a_name_that_no_cookie_has_cannot_be_exposed(name: str) -> None:
+    found = parse(f"routes: [{ROUTE}], {BLOCK}, expose: [XSRF-TOKEN, __Host-csrf, {name!r}]")
+    assert found.startswith(f"t.expose[2]: {name!r} is not the name of a cookie")

@@ -1,0 +1,97 @@
+"""What a sandbox's answer teaches: the credentials it issues, to stand in for production's from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from switchboard.credential_body import body_kind, content_type
+from switchboard.credential_rules import Rule, Rules
+from switchboard.headers import Field, canonical
+from switchboard.json_spans import NotJson, parse_pointer, read_json
+from switchboard.twins import fold, twin_flaw
+
+_FORGOTTEN = ""
+
+
+def needs_answer(fields: Iterable[Field], rules: Rules) -> bool:
+    """Return whether an answer's body must be read, without content coding, to learn from it."""
+    return rules.learns_bodies and body_kind(content_type(fields)) == "json"
+
+
+def learn(fields: Sequence[Field], body: bytes | None, *, rules: Rules) -> dict[str, str]:
+    """Return the credentials that an answer issues, by rule key; "" for a cookie that it deletes.
+
+    `body` is without content coding, None where it was not read. What could not stand in its place is not learned.
+    """
+    if not rules.learns:
+        return {}
+    document = _document(fields, body) if rules.learns_bodies and body else None
+    issued = [(rule, _issued(rule, fields, document)) for rule in rules.learners]
+    return {rule.key: text for rule, text in issued if text is not None and _is_usable(rule, text)}
+
+
+def _is_usable(rule: Rule, text: str) -> bool:
+    if text == _FORGOTTEN:
+        return rule.learn is not None and rule.learn.cookie is not None
+    return twin_flaw(text, place=rule.place, name=rule.name) is None
+
+
+def _document(fields: Sequence[Field], body: bytes) -> object:
+    if body_kind(content_type(fields)) != "json":
+        return None
+    try:
+        return read_json(body)
+    except NotJson:
+        return None  # a sandbox's broken answer teaches nothing, and goes on as it is
+
+
+def _issued(rule: Rule, fields: Sequence[Field], document: object) -> str | None:
+    where = rule.learn
+    assert where is not None
+    if where.cookie is not None:
+        return _cookie(fields, fold(where.cookie))
+    if where.header is not None:
+        wanted = canonical(where.header.encode())
+        found = next((value.decode("latin-1") for name, value in fields if canonical(name) == wanted), None)
+    else:
+        value = _at(document, parse_pointer(where.pointer or ""))
+        found = value if isinstance(value, str) else None
+    return _bare(found, rule)
+
+
+def _bare(text: str | None, rule: Rule) -> str | None:
+    """Return what was issued without the rule's scheme, which some sandboxes put before it."""
+    if text is None or rule.scheme is None or not rule.covers(text):
+        return text
+    return text.strip().replace("\t", " ").partition(" ")[2].strip()
+
+
+def _cookie(fields: Sequence[Field], wanted: str) -> str | None:
+    found = None
+    for name, line in fields:
+        if name.lower() == b"set-cookie":
+            pair, _, attributes = line.decode("latin-1").partition(";")
+            key, _, value = pair.partition("=")
+            if fold(key.strip()) == wanted:
+                found = _FORGOTTEN if _deletes(attributes) else value.strip()
+    return found
+
+
+def _deletes(attributes: str) -> bool:
+    """Return whether a cookie's attributes end its life: a Max-Age that is over, else an Expires long past."""
+    found = {key.strip().lower(): value.strip() for key, _, value in (a.partition("=") for a in attributes.split(";"))}
+    age = found.get("max-age", "").strip('"')
+    if age.removeprefix("-").isdecimal():
+        return age.startswith("-") or not age.strip("0")
+    return any(year in found.get("expires", "").replace("-", " ") for year in (" 1970", " 1969", " 1601", " 70 "))
+
+
+def _at(document: object, pointer: tuple[str, ...]) -> object:
+    for step in pointer:
+        if isinstance(document, dict):
+            document = next((value for key, value in document.items() if fold(key) == step), None)
+        elif isinstance(document, list) and step.isdecimal() and int(step[:9]) < len(document):
+            document = document[int(step)]
+        else:
+            return None
+    return document
