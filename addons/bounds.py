@@ -157,15 +157,15 @@ class BoundedStream(HttpStream):
             if _size(source) > MOST_MESSAGE:
                 self.ahead.clear()
                 source.frame_buf = [b""]
-                source._events.append(wsproto.events.CloseConnection(1009, "message is too large"))
-                yield from super().passthrough(type(piece)(self.stream_id, b""))
+                child.client_ws._events.append(wsproto.events.CloseConnection(1009, "message is too large"))
+                yield from super().passthrough(RequestData(self.stream_id, b""))
         messages = self.flow.websocket.messages  # type: ignore[union-attr]
         del messages[: -1 if child._paused else None]  # a hook still looks at the last one
 
 
 def _slices(event: RequestData | ResponseData) -> Iterator[HttpEvent]:
-    kind, data = type(event), event.data
-    return (kind(event.stream_id, data[start : start + _SLICE]) for start in range(0, len(data), _SLICE))
+    for start in range(0, len(event.data), _SLICE):
+        yield type(event)(event.stream_id, event.data[start : start + _SLICE])
 
 
 def _size(source: WebsocketConnection) -> int:

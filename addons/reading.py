@@ -36,6 +36,8 @@ class Cut(events.Event):
 class HttpReader(layers.HttpLayer):
     """`heads` counts the request heads that came complete. `is_unread` says whose CONNECT nobody looks into."""
 
+    streams: dict[int, BoundedStream]  # type: ignore[assignment]
+
     def __init__(
         self, context: Context, mode: HTTPMode, *, is_unread: Callable[[Client], bool] = lambda client: False
     ) -> None:

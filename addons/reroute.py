@@ -7,19 +7,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
-import orjson
 from mitmproxy import http
 
 from addons import passage
 from addons.current import Current
 from addons.edge import Edge
 from addons.entrance import NOWHERE
+from addons.forward import Forward
 from addons.login import Logins, WrongLogin
+from addons.mocking import Mocks
 from addons.passage import Passage
+from addons.replies import lead, refusal
 from addons.witness import Witness
 from switchboard import headers
 from switchboard.authority import Unclear, parse_authority
-from switchboard.estate import Mock
+from switchboard.exposure import PREFIX, strip_exposed
 from switchboard.policy import decide, decide_tunnel
 from switchboard.switch import Switch
 from switchboard.verdict import Ask, Kind, Verdict
@@ -35,12 +37,22 @@ class Reroute:
     """`hold_s`: how long a request waits for the next epoch before it gets a 503."""
 
     def __init__(
-        self, current: Current, logins: Logins, witness: Witness, edge: Edge, *, hold_s: float = HOLD_S
+        self,
+        current: Current,
+        logins: Logins,
+        witness: Witness,
+        *,
+        edge: Edge,
+        forward: Forward,
+        mocks: Mocks,
+        hold_s: float = HOLD_S,
     ) -> None:
         self._current = current
         self._logins = logins
         self._witness = witness
         self._edge = edge
+        self._forward = forward
+        self._mocks = mocks
         self._hold_s = hold_s
 
     def http_connect(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
@@ -71,65 +83,39 @@ class Reroute:
             self._refuse(flow, verdict)
 
     def _carry_out(self, flow: http.HTTPFlow, ask: Ask, verdict: Verdict) -> Awaitable[None] | None:
-        """Edit the flow as the verdict says; only a slow mock gives something to wait for."""
+        """Edit the flow as the verdict says; a slow mock and a client's pocket give something to wait for."""
         found = Passage(ask, verdict, started_at=time.monotonic())
         passage.note(flow, found)
         waiting = None
         if verdict.kind is Kind.MOCK:
-            waiting = self._mock(flow, found)
+            waiting = self._mocks.begin(flow, found)
         elif verdict.kind is Kind.FORWARD:
-            self._forward(flow, found)
+            waiting = self._forward.begin(flow, found, world=self._current.switch.worlds[verdict.sandbox or ""])
         elif verdict.kind is Kind.PASS:
-            self._pass(flow, ask)
+            self._pass(flow, found)
         else:
             self._refuse(flow, verdict)
-        found.local = flow.response is not None
+        found.local = flow.response is not None and verdict.kind is not Kind.FORWARD
         self._edge.depart(flow)
         return waiting
 
-    def request(self, flow: http.HTTPFlow) -> None:
-        """Frame what was read whole: an HTTP/2 body has no length of its own on HTTP/1 (LEAKS HT-03)."""
-        request = flow.request
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Finish what was read whole: twins in its body, a mock that needs it, and its length.
+
+        An HTTP/2 body has no length of its own on HTTP/1, and would become a second request (LEAKS HT-03).
+        """
+        request, found = flow.request, passage.of(flow)
         request.trailers = None
-        if flow.response is None and not request.stream and (request.is_http2 or request.is_http3):
+        if found is not None and found.verdict.kind is Kind.MOCK and flow.response is None:
+            return self._mocks.answer(flow, found)
+        if found is not None and found.swaps:
+            self._forward.swap_body(flow, found)
+        if flow.response is None and not request.stream and (found is None or found.swaps or request.is_http2):
             size = len(request.raw_content or b"")
             if size or request.method in ("POST", "PUT", "PATCH"):
+                request.headers.pop("transfer-encoding", None)
                 request.headers["content-length"] = str(size)
-
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Clean a sandbox's answer; one that belongs to a side already left is dropped."""
-        found, response = passage.of(flow), flow.response
-        assert response is not None
-        if found is None or found.local:
-            return
-        if response.status_code < 200 and response.status_code != 101:
-            # mitmproxy takes an interim answer for the final one; what follows must answer no other request (HT-19).
-            response.status_code = 502
-            response.headers = http.Headers([(b"Content-Length", b"0"), (b"Connection", b"close")])
-        if self._edge.is_retiring(flow.client_conn.id) and not flow.request.is_http2:
-            response.headers["connection"] = "close"
-        response.stream = True
-        if not found.forwarded:
-            return
-        switch = self._current.switch
-        member = switch.member(found.ask.client, found.ask.user)
-        if (member.drill.id if member and member.drill else None) != found.verdict.drill:
-            self._witness.blocked(found.verdict.drill, "answer of a side already left")
-            flow.kill()
-            return
-        origins = switch.worlds[found.verdict.sandbox or ""].origins
-        fields = response.headers.fields
-        response.headers.fields = headers.to_client(fields, drill=found.verdict.drill, origins=origins)
-
-    def response(self, flow: http.HTTPFlow) -> None:
-        if flow.websocket is None:
-            self._edge.land(flow)
-
-    def error(self, flow: http.HTTPFlow) -> None:
-        self._edge.land(flow)
-
-    def websocket_end(self, flow: http.HTTPFlow) -> None:
-        self._edge.land(flow)
+        return None
 
     def client_disconnected(self, client: object) -> None:
         self._edge.forget(client.id)  # type: ignore[attr-defined]
@@ -141,7 +127,7 @@ class Reroute:
             return user
         except WrongLogin:
             self._witness.refused(_LOGIN)
-            flow.response = _refusal(407, _LOGIN, None)
+            flow.response = refusal(407, _LOGIN, None)
             flow.response.headers["Proxy-Authenticate"] = 'Basic realm="HMS-ESR"'
             flow.response.headers["Connection"] = "close"  # a login counts from a connection's first request on
             return None
@@ -186,52 +172,25 @@ class Reroute:
 
     def _refuse(self, flow: http.HTTPFlow, verdict: Verdict) -> None:
         self._witness.blocked(verdict.drill, verdict.reason)
-        flow.response = _refusal(verdict.status, verdict.reason, verdict.drill)
+        flow.response = refusal(verdict.status, verdict.reason, verdict.drill)
 
-    def _mock(self, flow: http.HTTPFlow, found: Passage) -> Awaitable[None] | None:
-        mock = found.verdict.mock
-        assert mock is not None
-        if not mock.delay:
-            flow.response = _mocked(mock, found.verdict)
-            return None
-        flow.response = _refusal(503, "not yet decided", found.verdict.drill)
-        return self._mock_later(flow, mock, found.verdict)
-
-    async def _mock_later(self, flow: http.HTTPFlow, mock: Mock, verdict: Verdict) -> None:
-        await self._edge.rest(flow, mock.delay)
-        flow.response = _mocked(mock, verdict)
-
-    def _forward(self, flow: http.HTTPFlow, found: Passage) -> None:
-        request, verdict = flow.request, found.verdict
-        upstream = verdict.upstream
-        assert upstream is not None
-        authority = upstream.authority
-        target, in_query = headers.clean_query(verdict.target)
-        origin = f"{upstream.scheme}://{authority}".encode() if verdict.listed else None
-        crossed = headers.to_sandbox(request.headers.fields, authority=authority, drill=verdict.drill, origin=origin)
-        self._witness.removed(verdict.drill, crossed.removed + in_query)
-        request.headers.fields = crossed.fields
-        request.data.path = target.encode("utf-8", "surrogateescape")
-        request.data.authority = authority.encode() if upstream.h2 else b""
-        _lead(request, upstream.scheme, upstream.host, upstream.port)
-        request.stream = not request.is_http2 or "content-length" in request.headers
-
-    def _pass(self, flow: http.HTTPFlow, ask: Ask) -> None:
-        request = flow.request
+    def _pass(self, flow: http.HTTPFlow, found: Passage) -> None:
+        request, ask = flow.request, found.ask
         if request.is_http2 and headers.can_split(_texts(request)):
             # Towards an HTTP/1 server we would make a second request of it (LEAKS HT-02), also outside a drill.
-            flow.response = _refusal(400, "line break in request", None)
+            flow.response = refusal(400, "line break in request", None)
             return
         # RFC 9110 7.6.1: fields for us as the next hop; the rest goes on as it came.
         request.headers.pop("proxy-authorization", None)
         request.headers.pop("proxy-connection", None)
+        found.exposed = _without_exposed(request)
         if request.data.host == NOWHERE:
             try:
                 at = parse_authority(ask.authorities[0] if ask.authorities else "", ask.scheme)
             except Unclear as error:
-                flow.response = _refusal(400, str(error), None)
+                flow.response = refusal(400, str(error), None)
                 return
-            _lead(request, ask.scheme, at.host, at.port)
+            lead(request, ask.scheme, host=at.host, port=at.port)
         elif flow.client_conn.tls:
             request.data.scheme = b"https"
         request.stream = not request.is_http2 or "content-length" in request.headers
@@ -248,6 +207,18 @@ def _judge(flow: http.HTTPFlow) -> Judge:
         return replace(verdict, kind=Kind.BLOCK, reason=reason, rung=3, status=400, upstream=None, mock=None)
 
     return judge
+
+
+def _without_exposed(request: http.Request) -> bytes:
+    """Take cookies that a drill has set for scripts off a live request; return what it carried of them."""
+    carried = b"; ".join(value for name, value in request.headers.fields if name.lower() == b"cookie")
+    if PREFIX not in carried:
+        return b""
+    kept = strip_exposed(carried)
+    request.headers.pop("cookie", None)
+    if kept:
+        request.headers.fields = (*request.headers.fields, (b"Cookie", kept))
+    return carried if kept != carried else b""
 
 
 def _client(flow: http.HTTPFlow) -> str:
@@ -271,32 +242,3 @@ def _authorities(request: http.Request) -> tuple[str, ...]:
     if request.data.host and request.data.host != NOWHERE:
         found.append(f"{request.data.host}:{request.data.port}")
     return tuple(found)
-
-
-def _lead(request: http.Request, scheme: str, host: str, port: int) -> None:
-    """Set where a request is dialled without touching its Host."""
-    request.data.scheme = scheme.encode()
-    request.data.host = host
-    request.data.port = port
-
-
-def _refusal(status: int, reason: str, drill: str | None) -> http.Response:
-    fields = {
-        "Content-Type": "text/plain; charset=utf-8",
-        "Cache-Control": "no-store",
-        "X-HMS-Drill": f'{drill or "none"}; reason="{reason}"'.encode("ascii", "replace").decode(),
-    }
-    if status == 503:
-        fields["Retry-After"] = "1"
-    return http.Response.make(status, f"HMS-ESR: blocked: {reason}\n".encode(), fields)
-
-
-def _mocked(mock: Mock, verdict: Verdict) -> http.Response:
-    fields = {"Cache-Control": "no-store", "X-HMS-Drill": verdict.drill or "sandbox"}
-    body = (mock.text or "").encode()
-    if mock.json_body is not None:
-        body = orjson.dumps(mock.json_body)
-        fields["Content-Type"] = "application/json"
-    elif mock.text is not None:
-        fields["Content-Type"] = "text/plain; charset=utf-8"
-    return http.Response.make(mock.status, body, {**fields, **mock.headers})

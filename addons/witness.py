@@ -62,6 +62,16 @@ class Witness:
             self.totals[name] += 1
             recorder.count(name)
 
+    def count(self, drill: str | None, name: str) -> None:
+        """Count something of a drill by its name, which comes from a closed set."""
+        if drill is not None:
+            self.recorder(drill).count(name[:100])
+
+    def swapped(self, drill: str | None, labels: tuple[str, ...]) -> None:
+        """Count credentials that got their twin, by the label of their place."""
+        for label in labels:
+            self.count(drill, f"swapped:{label}")
+
     def removed(self, drill: str | None, names: tuple[str, ...]) -> None:
         """Count credentials taken out of a request, by the name of their place."""
         if drill is not None:

@@ -52,10 +52,8 @@ class HealthCalls:
     def _report(self) -> dict[str, Any]:
         desk = self._desk
         waiting = {node.id: why for node in desk.nodes if (why := self._why_not(node)) is not None}
-        if not desk.known:
-            waiting["admin"] = "has not reached Redis yet, so the switch is not known"
-        elif not desk.trusted():
-            waiting["admin"] = "listens for nodes that obey an older switch, because Redis held nothing"
+        if (lacking := desk.lacks()) is not None:
+            waiting["admin"] = lacking
         return {
             "ready": not waiting,
             "epoch": desk.document.epoch,

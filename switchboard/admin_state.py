@@ -151,6 +151,14 @@ class Desk:
         """Tell whether the register can be believed: read at least once, and not just lost."""
         return self.known and _monotonic() >= self._trust_after
 
+    def lacks(self) -> str | None:
+        """Return what this admin waits for before it knows the switch, None for nothing."""
+        if not self.known:
+            return "has not reached Redis yet, so the switch is not known"
+        if not self.trusted():
+            return "listens for nodes that obey an older switch, because Redis held nothing"
+        return None if self._founded else "has not written a switch yet"
+
     def check_trusted(self) -> None:
         """Return when a drill may begin as far as the register goes; raises Unavailable (`not_trusted_yet`)."""
         if not self.trusted():

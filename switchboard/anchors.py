@@ -39,9 +39,9 @@ class Anchors:
     def hits(self, lower: bytes, start: int, end: int) -> Iterator[int]:
         """Yield the hits between two places of a text in lower case, in order."""
         if len(self.texts) == 1:
-            yield from self._find(self.texts[0], lower, start, end)
+            yield from self._find(self.texts[0], lower, start=start, end=end)
             return
-        found = {text: self._find(text, lower, start, end) for text in self.texts}
+        found = {text: self._find(text, lower, start=start, end=end) for text in self.texts}
         nexts = {text: at for text, places in found.items() if (at := next(places, -1)) >= 0}
         while nexts:
             text = min(nexts, key=nexts.__getitem__)
@@ -56,7 +56,7 @@ class Anchors:
             return any(text in lower for text in self.texts)
         return next(self.hits(lower, 0, len(lower)), -1) >= 0
 
-    def _find(self, text: bytes, lower: bytes, start: int, end: int) -> Iterator[int]:
+    def _find(self, text: bytes, lower: bytes, *, start: int, end: int) -> Iterator[int]:
         behind, length, skip = self.behind, self.length, len(text)
         at = lower.find(text, start, end)
         while at >= 0:

@@ -1,4 +1,4 @@
-"""Content codings (RFC 9110 8.4.1) read and written piece by piece, with bounds against bombs.
+"""Content codings (RFC 9110 8.4.1) read piece by piece, with bounds against bombs.
 
 Theory: a few bytes may stand for gigabytes, so nothing is ever unpacked further than one bounded piece at a time
 before the bounds are looked at again. zlib has a limit of its own; brotli and zstd are fed slices so small that what
@@ -26,9 +26,6 @@ _MOST_CODINGS = 2
 # Small bodies may well be as repetitive as a bomb; they do no harm.
 RATIO_FROM = 16 * 1024 * 1024
 
-# Fast levels: the way to a client is short, and an answer must not wait for its packing.
-_GZIP_LEVEL, _BROTLI_QUALITY, _ZSTD_LEVEL = 1, 1, 1
-
 
 class Broken(ValueError):
     """A body is not what its coding says; `str()` is the reason."""
@@ -52,12 +49,6 @@ class Decoder(Protocol):
     is_complete: bool
 
     def feed(self, data: bytes) -> Iterator[bytes]: ...
-
-
-class Encoder(Protocol):
-    def encode(self, data: bytes) -> bytes: ...
-    def flush(self) -> bytes: ...
-    def finish(self) -> bytes: ...
 
 
 def parse_codings(values: Iterable[bytes]) -> tuple[str, ...] | None:
@@ -208,76 +199,3 @@ class Decoding:
             raise Bomb(f"{self._name} unpacks to more than {self._bounds.decoded} bytes")
         if given > RATIO_FROM and given > self._bounds.ratio * self._taken:
             raise Bomb(f"{self._name} unpacks to more than {self._bounds.ratio:g} times its size")
-
-
-class _Deflate:
-    def __init__(self, *, gzip: bool) -> None:
-        self._deflater = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31 if gzip else 15)
-
-    def encode(self, data: bytes) -> bytes:
-        return self._deflater.compress(data)
-
-    def flush(self) -> bytes:
-        return self._deflater.flush(zlib.Z_SYNC_FLUSH)
-
-    def finish(self) -> bytes:
-        return self._deflater.flush()
-
-
-class _BrotliEncoder:
-    def __init__(self) -> None:
-        self._compressor = brotli.Compressor(quality=_BROTLI_QUALITY)
-
-    def encode(self, data: bytes) -> bytes:
-        return bytes(self._compressor.process(data))
-
-    def flush(self) -> bytes:
-        return bytes(self._compressor.flush())
-
-    def finish(self) -> bytes:
-        return bytes(self._compressor.finish())
-
-
-class _ZstdEncoder:
-    def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
-
-    def encode(self, data: bytes) -> bytes:
-        return self._compressor.compress(data)
-
-    def flush(self) -> bytes:
-        return self._compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-
-    def finish(self) -> bytes:
-        return self._compressor.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH)
-
-
-def _encoder(coding: str) -> Encoder:
-    if coding == BROTLI:
-        return _BrotliEncoder()
-    return _ZstdEncoder() if coding == ZSTD else _Deflate(gzip=coding == GZIP)
-
-
-class Encoding:
-    """Packs a body again with the codings given, in this order."""
-
-    def __init__(self, codings: tuple[str, ...]) -> None:
-        self._layers = [_encoder(coding) for coding in codings]
-
-    def encode(self, data: bytes) -> bytes:
-        for layer in self._layers:
-            data = layer.encode(data)
-        return data
-
-    def flush(self) -> bytes:
-        """Return what is still inside, so that the client sees all that was encoded."""
-        data = b""
-        for layer in self._layers:
-            data = layer.encode(data) + layer.flush()
-        return data
-
-    def finish(self) -> bytes:
-        data = b""
-        for layer in self._layers:
-            data = layer.encode(data) + layer.finish()
-        return data

@@ -68,7 +68,6 @@ _ANSWER_DROPPED = frozenset(
     b" authentication-info proxy-authentication-info permissions-policy-report-only keep-alive proxy-connection"
     b" x-hms-drill cache-control pragma".split()
 )
-_LOCATIONS = frozenset({b"location", b"content-location"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,26 +316,9 @@ def _clean_path(path: str, removed: list[str]) -> str:
     return _PATH_PARAMETER.sub(kept, path)
 
 
-def to_client(fields: Iterable[Field], *, drill: str | None, origins: dict[bytes, bytes]) -> tuple[Field, ...]:
-    """Return the fields of a sandbox's answer as the client gets them.
-
-    `origins` maps `scheme://authority` of the sandbox to that of production, for redirects.
-    """
-    kept: list[Field] = []
-    for name, value in fields:
-        lower = name.lower()
-        if lower in _LOCATIONS:
-            kept.append((name, _mapped(value, origins)))
-        elif lower not in _ANSWER_DROPPED:
-            kept.append((name, value))
+def to_client(fields: Iterable[Field], *, drill: str | None) -> tuple[Field, ...]:
+    """Return the fields of a sandbox's answer that may reach a browser: nothing in them outlives the drill."""
+    kept = [(name, value) for name, value in fields if name.lower() not in _ANSWER_DROPPED]
     kept.append((b"Cache-Control", b"no-store"))
     kept.append((b"X-HMS-Drill", (drill or "sandbox").encode()))
     return tuple(kept)
-
-
-def _mapped(location: bytes, origins: dict[bytes, bytes]) -> bytes:
-    for sandbox, production in origins.items():
-        rest = location[len(sandbox) :]
-        if location.startswith(sandbox) and rest[:1] in (b"", b"/", b"?", b"#"):
-            return production + rest
-    return location

@@ -14,11 +14,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from switchboard.banner import Injector
-from switchboard.codings import Bounds, Broken, Decoding, Encoding, parse_codings
+from switchboard.codings import Bounds, Broken, Decoding, parse_codings
 from switchboard.headers import Field
 from switchboard.leads import Scheme
 from switchboard.limits import Limits
 from switchboard.mapping import UrlMap
+from switchboard.packing import Encoding
 from switchboard.spelling import CONTEXT
 
 _MOST_KEPT = 64 * 1024  # of a coded body before its first byte is unpacked

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 from switchboard import redis_server
 from switchboard.errors import InvalidFile, Unavailable
-from switchboard.estate import Estate, Listeners
+from switchboard.estate import Estate, Listeners, Secret
 from switchboard.scenario import Scenario
-from switchboard.settings import Settings, load_estate, load_scenarios, read_secret, state_folder
+from switchboard.settings import Settings, load_estate, load_scenarios, read_mock_files, read_secret, state_folder
 from switchboard.store import Store
 
 Result = TypeVar("Result")
@@ -141,24 +141,42 @@ async def _admin(place: Place) -> None:
 
 
 async def _proxy(place: Place) -> None:
+    from addons.bounds import raise_file_limit
     from addons.light import rest_memory
-    from switchboard import proxy
+    from switchboard import proxy_node
 
     rest_memory()
+    raise_file_limit()
     estate, base = place.estate(), place.settings.estate.absolute().parent
     users = [pair for cohort in estate.cohorts.values() for pair in cohort.users.items()]
     protected = await asyncio.to_thread(_redis_places, place.settings.redis_url)
     async with opened_store(place.settings) as store:
-        await proxy.serve(
+        await proxy_node.serve(
             estate,
             store=store,
             node_id=place.node,
             incarnation=place.incarnation,
             state=place.settings.state,
-            passwords={name: read_secret(secret, base) for name, secret in users},
-            protected=protected,
+            supplies=proxy_node.Supplies(
+                passwords={name: read_secret(secret, base) for name, secret in users},
+                twins=_twins(estate, base),
+                files=read_mock_files(estate),
+                protected=protected,
+            ),
             stop=stop_on_signals(),
         )
+
+
+def _twins(estate: Estate, base: Path) -> dict[str, dict[int, str]]:
+    """Return the values of all fixed twins, by target and index of the rule."""
+    return {
+        name: {
+            index: read_secret(credential.twin, base)
+            for index, credential in enumerate(target.credentials)
+            if isinstance(credential.twin, Secret)
+        }
+        for name, target in estate.targets.items()
+    }
 
 
 def _redis_places(url: str | None) -> frozenset[tuple[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,7 +160,16 @@ def _check_drill(drill: Drill, estate: Estate, digest: str) -> None:
         raise ValueError(f"drill {drill.id} was begun with another estate: end it, or put that estate file back")
 
 
-def compile_switch(estate: Estate, document: SwitchDocument) -> Switch:
+def compile_worlds(estate: Estate, secrets: Mapping[str, Mapping[int, str]] | None = None) -> dict[str, World]:
+    """Compile all targets, once for all epochs; `secrets` are fixed twins by target and index. Raises BadInput."""
+    secrets = secrets or {}
+    return {
+        name: compile_world(name, target, names=estate.credential_names, secrets=secrets.get(name))
+        for name, target in estate.targets.items()
+    }
+
+
+def compile_switch(estate: Estate, document: SwitchDocument, *, worlds: dict[str, World] | None = None) -> Switch:
     """Compile all drills of `document` that are not over. Raises ValueError where one does not fit the estate."""
     active = [drill for drill in document.drills if not drill.is_over]
     digest = rules_digest(estate) if active else ""
@@ -173,7 +183,7 @@ def compile_switch(estate: Estate, document: SwitchDocument) -> Switch:
         denied_hosts=denied_hosts,
         denied_networks=denied_networks,
         drills={drill.id: drill for drill in active},
-        worlds={name: compile_world(name, target) for name, target in estate.targets.items()},
+        worlds=compile_worlds(estate) if worlds is None else worlds,
         cohorts=Networks([(net, name) for name, c in estate.cohorts.items() for net in c.clients]),
         sandboxes=Networks([(net, name) for name, t in estate.targets.items() for net in t.networks]),
         served=Networks([(net, "") for net in estate.served_clients]),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from switchboard import pathname
 from switchboard.authority import parse_authority
+from switchboard.credentials import Rules, compile_rules
 from switchboard.estate import HostPattern, Mock, Route, Target
+from switchboard.mapping import UrlMap
 from switchboard.verdict import Upstream
 
 Key = tuple[str, str, int]  # scheme, host, port
@@ -68,16 +71,31 @@ class MockRule:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A sandbox as decisions need it."""
+    """A sandbox as decisions and rewriting need it. `no_rules` are for hosts that are let through by `allow`."""
 
     name: str
+    target: Target
     tables: dict[Key, Table]
     mocks: dict[Key, tuple[MockRule, ...]]
     block: Hosts
     allow: Hosts
-    allow_unlisted: bool
     places: dict[tuple[str, int], Upstream]
-    origins: dict[bytes, bytes]
+    url_map: UrlMap
+    rules: Rules
+    no_rules: Rules
+
+    @property
+    def allow_unlisted(self) -> bool:
+        return self.target.unlisted == "allow"
+
+    @property
+    def isolates(self) -> bool:
+        """Return whether the sandbox's cookies stay in the switchboard's jar."""
+        return self.target.cookies == "isolate"
+
+    @property
+    def expose(self) -> tuple[str, ...]:
+        return self.target.expose
 
 
 def _lane(route: Route) -> Lane:
@@ -130,27 +148,24 @@ def _places(tables: dict[Key, Table]) -> dict[tuple[str, int], Upstream]:
     }
 
 
-def _origins(routes: tuple[Route, ...]) -> dict[bytes, bytes]:
-    """Return sandbox URL prefixes -> the production URL prefix that leads there, longest first."""
-    found: dict[bytes, bytes] = {}
-    for route in routes:
-        to, origin = route.to, route.origin
-        scheme, port = origin.ports[-1]
-        shown = f"{scheme}://{origin.host}" + ("" if origin.port is None else f":{port}")
-        found.setdefault(str(to).encode(), f"{shown}{origin.prefix}".encode())
-    return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
+def compile_world(
+    name: str, target: Target, *, names: tuple[str, ...] = (), secrets: Mapping[int, str] | None = None
+) -> World:
+    """Compile one target; `places` are what a drill may dial.
 
-
-def compile_world(name: str, target: Target) -> World:
-    """Compile one target: `places` are what a drill may dial, `origins` lead back from sandbox URLs."""
+    `names` extend what looks like a credential, `secrets` are the values of fixed twins by their index in
+    `credentials`. Raises BadInput for a twin that cannot be sent.
+    """
     tables = _tables(target.routes)
     return World(
         name=name,
+        target=target,
         tables=tables,
         mocks=_mocks(target.mocks),
         block=Hosts.of(target.block),
         allow=Hosts.of(target.allow),
-        allow_unlisted=target.unlisted == "allow",
         places=_places(tables),
-        origins=_origins(target.routes),
+        url_map=UrlMap.of(target),
+        rules=compile_rules(target, names=names, secrets=secrets or {}),
+        no_rules=compile_rules(Target(), names=names, secrets={}),
     )

@@ -9,12 +9,18 @@ from mitmproxy.connection import Client, Server
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import tflow
 
+from addons.answers import Answers
 from addons.current import Current
 from addons.edge import Edge
+from addons.forward import Forward
 from addons.login import Logins
+from addons.mocking import Mocks
 from addons.reroute import Reroute
 from addons.witness import Witness
 from switchboard.drill import Phase
+from switchboard.pocket_memory import MemoryStore
+from switchboard.pockets import Pockets
+from switchboard.seal import Seal
 from switchboard.switch import Switch
 from tests.switchboard.estates import MEMBER, a_drill, a_switch
 
@@ -87,7 +93,20 @@ class Parts:
         self.witness = Witness("proxy-test", clock=lambda: 1.0)
         self.handlers: dict[str, Handled] = {}
         self.edge = Edge(self.handlers, self.logins)  # type: ignore[arg-type]
-        self.reroute = Reroute(self.current, self.logins, self.witness, self.edge, hold_s=hold_s)
+        seal, store = Seal(bytes(32)), MemoryStore()
+        self.pockets = Pockets(store, seal)
+        self.mocks = Mocks(self.current, self.witness, self.edge, store=store, seal=seal, files={})
+        self.forward = Forward(self.witness, self.pockets)
+        self.reroute = Reroute(
+            self.current,
+            self.logins,
+            self.witness,
+            edge=self.edge,
+            forward=self.forward,
+            mocks=self.mocks,
+            hold_s=hold_s,
+        )
+        self.answers = Answers(self.current, self.witness, edge=self.edge, pockets=self.pockets)
 
     def handled(self, client: Client) -> Handled:
         """Register a connection."""

@@ -76,7 +76,13 @@ async def test_fields_that_mean_two_things_are_blocked_only_inside_a_drill() -> 
 async def test_a_mock_answers_here() -> None:
     flow = a_flow("https://payments.example/v1/charge")
     flow.request.method = "POST"
-    await decided(Parts(), flow)
+    parts = Parts()
+    await decided(parts, flow)
+    assert flow.response is None, "what a mock swallows is read whole first"
+    waiting = parts.reroute.request(flow)
+    assert waiting is not None
+    await waiting
+    assert [drill for drill, _, _ in parts.mocks.swallowed] == ["drill-staging"]
     assert flow.response is not None
     assert (flow.response.status_code, flow.response.content) == (202, b'{"accepted":true}')
 
@@ -127,7 +133,9 @@ async def answered(parts: Parts, status: int = 200, **fields: str) -> http.HTTPF
 async def test_an_answer_of_the_sandbox_is_cleaned_and_streamed() -> None:
     parts = Parts()
     flow = await answered(parts, set_cookie="a=b", etag="x", location="http://sandbox-mfe.test:8080/x")
-    parts.reroute.responseheaders(flow)
+    waiting = parts.answers.responseheaders(flow)
+    assert waiting is not None, "the cookie is put away before the answer leaves"
+    await waiting
     assert flow.response is not None
     assert flow.response.stream
     assert flow.response.headers["location"] == "https://www.cms.example/x"
@@ -140,14 +148,14 @@ async def test_an_answer_after_the_drill_is_dropped_and_one_while_it_drains_is_n
     parts = Parts()
     flow = await answered(parts)
     parts.current.switch = running(phase)
-    parts.reroute.responseheaders(flow)
+    parts.answers.responseheaders(flow)
     assert (flow.error is None) is kept
 
 
 async def test_an_interim_answer_becomes_a_final_one_on_a_connection_that_ends() -> None:
     parts = Parts()
     flow = await answered(parts, 103, link="<https://www.cms.example/x>; rel=preload")
-    parts.reroute.responseheaders(flow)
+    parts.answers.responseheaders(flow)
     assert flow.response is not None
     assert (flow.response.status_code, flow.response.headers["connection"]) == (502, "close")
     assert "link" not in flow.response.headers
@@ -159,7 +167,7 @@ async def test_every_request_that_was_decided_is_in_flight_until_it_is_answered(
         parts = Parts()
         flow = await decided(parts, a_flow(url))
         assert parts.edge._flights
-        parts.reroute.response(flow)
+        parts.answers.response(flow)
         assert not parts.edge._flights
 
 

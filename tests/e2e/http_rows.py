@@ -274,9 +274,15 @@ HT_20 = [
     Row("announced trailers", post(f"{CHUNKED}Trailer: X\r\n", "0\r\nX: production-secret\r\n\r\n"), 0),
     Row("trailers", post(CHUNKED, "3\r\nabc\r\n0\r\nX: production-secret\r\n\r\n"), 0),
 ]
+TOO_LONG = "request head is too long"
 HT_25 = [
-    Row("70 KiB of fields", get(WWW, more=f"X: {'a' * 70_000}\r\n"), 400, "larger than 64 KiB"),
-    Row("2,000 fields", get(WWW, more="".join(f"X-{i}: {'a' * 30}\r\n" for i in range(2000))), 400, "larger"),
+    Row("70 KiB of fields", get(WWW, more=f"X: {'a' * 70_000}\r\n"), 431, TOO_LONG),
+    Row(
+        "2,000 fields",
+        get(WWW, more="".join(f"X-{i}: {'a' * 30}\r\n" for i in range(2000))),
+        431,
+        "request head is too long",
+    ),
 ]
 HT_26 = [Row("mitm.it", get("mitm.it"), 403, NOT_LISTED)]
 HT_27 = [

@@ -241,7 +241,7 @@ async def test_origin_becomes_that_of_the_sandbox(drill: Stage) -> None:
     """HT-14."""
     await send(drill, Row("origin", within(API, "/echo", more=f"Origin: https://{WWW}\r\n"), 200, door=API))
     (entry,) = entries(drill)
-    assert dict(entry.headers)["Origin"] == f"https://{dict(entry.headers)['Host']}"
+    assert dict(entry.headers)["Origin"] == f"https://sandbox-mfe.test:{drill.sandbox.tls_port}"
 
 
 async def test_extended_connect_is_not_offered(drill: Stage) -> None:

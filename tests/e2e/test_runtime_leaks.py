@@ -15,11 +15,12 @@ import pytest
 from mitmproxy import ctx
 
 from addons.dial import Dial, Resolver
-from switchboard import proxy
+from switchboard import proxy_node
 from switchboard.drill import Phase, SwitchDocument
 from switchboard.errors import Unavailable
 from switchboard.estate import Listener
 from switchboard.node import NodeState
+from switchboard.pocket_memory import MemoryStore
 from tests.e2e import asking
 from tests.e2e.shapes import SHAPES, forged, outcomes
 from tests.e2e.stage import MEMBER, OUTSIDER, Stage, drilled, held_port, lookup, stage
@@ -27,10 +28,11 @@ from tests.e2e.stage import MEMBER, OUTSIDER, Stage, drilled, held_port, lookup,
 GET = b"GET http://www.cms.example/echo HTTP/1.1\r\nHost: www.cms.example\r\n\r\n"
 
 
-class Shelf:
+class Shelf(MemoryStore):
     """A store in memory. `present` is set when the switch may be read, `gone` when a node may say goodbye."""
 
     def __init__(self, document: SwitchDocument | None) -> None:
+        super().__init__()
         self.document = document
         self.present, self.gone = asyncio.Event(), asyncio.Event()
         self.acknowledged: list[int] = []
@@ -61,13 +63,13 @@ async def node(scene: Stage, shelf: Shelf) -> AsyncIterator[SimpleNamespace]:
     with held_port("127.0.0.1") as port:
         door = Listener(mode="regular", host="127.0.0.1", port=port)
         listeners = scene.estate.listeners.model_copy(update={"proxy": (door,)})
-        serve = proxy.serve(
+        serve = proxy_node.serve(
             scene.estate.model_copy(update={"listeners": listeners}),
             store=shelf,  # type: ignore[arg-type]
             node_id="proxy-1",
             incarnation="one",
             state=scene.folder,
-            passwords={},
+            supplies=proxy_node.Supplies(),
             stop=stop,
             on_bound=lambda addresses: bound.set(),
         )
@@ -276,7 +278,7 @@ async def test_an_option_that_was_changed_stops_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: object
 ) -> None:
     """PX-06 and PX-16."""
-    monkeypatch.setattr(proxy, "ATTEST_S", 0.01)
+    monkeypatch.setattr(proxy_node, "ATTEST_S", 0.01)
     ports: list[int] = []
 
     async def change(scene: Stage) -> None:

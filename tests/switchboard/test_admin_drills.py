@@ -306,7 +306,7 @@ async def test_what_nodes_obey_but_nobody_knows_any_more_ends_only_when_told(
     async with stage() as it:
         await it.says("p1", epoch=40, note="as before", **more)
         await eventually(lambda: obeys(it, 40))
-        with pytest.raises(Conflict, match="node 'p1' applies epoch 40.*end every drill first") as caught:
+        with pytest.raises(Conflict, match=r"node 'p1' applies epoch 40.*end every drill first") as caught:
             await it.api.start_drill(target="staging", cohort="rookies")
         assert caught.value.code == "switch_lost"
         [node] = (await it.api.state())["nodes"]
@@ -347,7 +347,7 @@ async def test_a_restart_with_data_loss_starts_nothing_beside_what_nodes_obey(st
             await it.api.set_mode("sandbox", target="staging", cohort="rookies")
         assert caught.value.code == "switch_lost"
         report = await it.api.readiness()
-        assert (report["ready"], list(report["waiting"])) == (False, ["p1"])
+        assert (report["ready"], list(report["waiting"])) == (False, ["p1", "admin"])
         async with it.node("p1"):
             state = await it.api.set_mode("live")
             assert (state["epoch"], state["nodes"][0]["epoch"]) == (before.epoch + 1, before.epoch + 1)

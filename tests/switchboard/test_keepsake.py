@@ -31,6 +31,6 @@ def test_a_folder_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> 
     path = tmp_path / "proxy-1.switch.json"
     keep(path, SwitchDocument(epoch=1))
     path.with_suffix(".tmp").mkdir()  # stands for a full disk: the draft cannot be written
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match=r"."):
         keep(path, SwitchDocument(epoch=2))
     assert kept(path) == SwitchDocument(epoch=1)

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from switchboard.spelling import COLON, LONGEST, SLASH, read, spell
 
 SPELLED = {
-    b"/": [b"/", rb"\/", rb"\\\/", b"%2F", b"%2f", b"%252F", b"%25252f", rb"\u002f", rb"\\u002F", rb"\x2f"]
-    + [b"&#x2F;", b"&#x002f;", b"&#47;", b"&#0047;", b"&sol;"],
-    b":": [b":", b"%3A", b"%3a", b"%253A", rb"\u003a", rb"\x3A", b"&#x3a;", b"&#58;", b"&colon;"],
+    b"/": (
+        *(b"/", rb"\/", rb"\\\/", b"%2F", b"%2f", b"%252F", b"%25252f", rb"\u002f", rb"\\u002F", rb"\x2f"),
+        *(b"&#x2F;", b"&#x002f;", b"&#47;", b"&#0047;", b"&sol;"),
+    ),
+    b":": (b":", b"%3A", b"%3a", b"%253A", rb"\u003a", rb"\x3A", b"&#x3a;", b"&#58;", b"&colon;"),
 }
 ROWS = [(plain, text) for plain, texts in SPELLED.items() for text in texts]
 

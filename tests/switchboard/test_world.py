@@ -49,12 +49,6 @@ def test_places_are_all_that_a_drill_may_dial() -> None:
     assert STAGING.places["sandbox-svc.test", 8443].h2
 
 
-def test_origins_lead_back_from_the_sandbox_longest_first() -> None:
-    assert STAGING.origins[b"http://sandbox-mfe.test:8080"] == b"https://www.cms.example"
-    assert STAGING.origins[b"http://sandbox-pay.test:8083"] == b"https://pay.cms.example/v1"
-    assert list(STAGING.origins) == sorted(STAGING.origins, key=len, reverse=True)
-
-
 @pytest.mark.parametrize(
     ("method", "target", "matches"),
     [
