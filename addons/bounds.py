@@ -18,7 +18,7 @@ from mitmproxy import http
 from mitmproxy.connection import Client
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpStream
+from mitmproxy.proxy.layers.http import HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     HttpEvent,
@@ -37,7 +37,7 @@ _KIB, _MIB = 1024, 1024 * 1024
 
 MOST_HEAD = 64 * _KIB
 MOST_REFUSED = 8 * _MIB  # of a body that is read to its end only for the answer to be heard
-MOST_BODY = 16 * _MIB  # of a body that is read whole
+MOST_BODY = 16 * _MIB  # of a body that is read whole, a request's or an answer's
 MOST_MESSAGE = 16 * _MIB
 _PIECE = 64  # what one more piece of a message costs besides its bytes
 _SLICE = 16 * _KIB  # of WebSocket bytes read at once: deflated, it grows a thousandfold (RFC 7692)
@@ -103,26 +103,35 @@ class BoundedStream(HttpStream):
         self.ahead: deque[HttpEvent] = deque()
         # mitmproxy's own keeps every piece as an object, which costs far more than a piece of one byte.
         self.request_body_buf = bytearray()  # type: ignore[assignment]
+        self.response_body_buf = bytearray()  # type: ignore[assignment]
 
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if not isinstance(event, RequestData):
             yield from super().state_consume_request_body(event)
             return
-        refused = is_refused(self.flow)
         self._taken += len(event.data)
-        if self._taken > (MOST_REFUSED if refused else MOST_BODY):
-            yield from self._too_large(refused)
-        elif not refused:
+        if self._taken > most_read(self.flow):
+            yield from self._too_large()
+        elif not is_refused(self.flow):
             yield from super().state_consume_request_body(event)
 
-    def _too_large(self, refused: bool) -> layer.CommandGenerator[None]:
+    def _too_large(self) -> layer.CommandGenerator[None]:
         """Answer at once; over HTTP/1 the connection ends with it, over HTTP/2 the rest of the body is ignored."""
         self.request_body_buf.clear()
-        status, reason = 413, f"request body is larger than {MOST_BODY // _MIB} MiB"
-        if refused and self.flow.response is not None:
+        status, reason = 413, f"a request body that has to be read whole is larger than {most_read(self.flow)} bytes"
+        if self.flow.response is not None and is_refused(self.flow):
             status, reason = self.flow.response.status_code, "blocked, and its body is too large to be read for nothing"
         yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, f"HMS-ESR: {reason}", status))
         self.client_state = self.state_errored
+
+    def state_consume_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().state_consume_response_body(event)
+        if len(self.response_body_buf) > MOST_BODY:
+            self.response_body_buf.clear()
+            reason = f"HMS-ESR: an answer that has to be read whole is larger than {MOST_BODY} bytes"
+            yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, reason, 502))
+            yield SendHttp(RequestProtocolError(self.stream_id, reason, 502), self.context.server)
+            self.client_state = self.state_errored
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
         """Dial for an unread tunnel before it is answered: who cannot be reached is told with a 502."""
@@ -174,6 +183,16 @@ def _size(source: WebsocketConnection) -> int:
     if isinstance(parts[-1], bytes) and parts[-1]:
         parts[-1] = bytearray(parts[-1])  # type: ignore[call-overload]
     return sum(map(len, parts)) + _PIECE * len(parts)
+
+
+def most_read(flow: http.HTTPFlow) -> int:
+    """Return how many bytes of a request's body are read where it does not stream."""
+    if is_refused(flow):
+        return MOST_REFUSED
+    found = passage.of(flow)
+    if found is not None and found.swaps and found.world is not None:
+        return found.world.target.limits.body  # the estate's own, for bodies with a credential rule
+    return MOST_BODY
 
 
 def is_refused(flow: http.HTTPFlow) -> bool:

@@ -69,7 +69,7 @@ def _add_http(reader: HttpReader, load: Load) -> None:
     if isinstance(front, Http1Server):
         load.waiting += len(front.buf)
     for stream in reader.streams.values():
-        load.kept += len(stream.request_body_buf)
+        load.kept += len(stream.request_body_buf) + len(stream.response_body_buf)
         load.waiting += _queued(stream.ahead)
         if unsent.get(stream.stream_id, 0) > MOST_UNSENT:
             load.stuck.add(stream.context.server)

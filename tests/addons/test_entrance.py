@@ -5,11 +5,13 @@ import ssl
 
 import pytest
 from mitmproxy import options
-from mitmproxy.proxy import layer, layers
+from mitmproxy.proxy import events, layer, layers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from mitmproxy.test import tflow
 
+from addons.bounds import HEAD_TOO_LONG
+from addons.crowd import Crowd
 from addons.entrance import NOWHERE, Entrance, Refuse
 from addons.reading import HttpReader
 from addons.steered import Steered
@@ -52,6 +54,30 @@ def test_only_clients_of_the_estate_come_in(address: str, refused: bool) -> None
     assert bool(parts.witness.totals) is refused
 
 
+def test_a_client_with_too_many_connections_is_refused_until_one_ends() -> None:
+    parts = Parts()
+    entrance = Entrance(parts.current, parts.logins, parts.witness, crowd=Crowd(1))
+    first, second, third = a_client(), a_client(), a_client()
+    entrance.client_connected(first)
+    entrance.client_connected(second)
+    assert (first.error, second.error) == (None, "denied: not yet decided")
+    assert parts.witness.totals["refused:client has too many connections"] == 1
+    entrance.client_disconnected(second)
+    entrance.client_disconnected(first)
+    entrance.client_connected(third)
+    assert third.error is None
+
+
+@pytest.mark.parametrize(("error", "counted"), [(HEAD_TOO_LONG, 1), ("severed", 0), (None, 0)])
+def test_connections_that_were_cut_at_a_bound_are_counted(error: str | None, counted: int) -> None:
+    parts, client = Parts(), a_client()
+    entrance = an_entrance(parts)
+    entrance.client_connected(client)
+    client.error = error
+    entrance.client_disconnected(client)
+    assert parts.witness.totals[f"refused:{error}"] == counted
+
+
 def test_a_client_without_an_address_is_refused() -> None:
     client = a_client()
     client.peername = None  # type: ignore[assignment]
@@ -77,6 +103,7 @@ def chosen(parts: Parts, address: str, data: bytes, *, door: str) -> tuple[layer
 
 
 HTTP = b"GET /x HTTP/1.1\r\nHost: www.cms.example:8080\r\n\r\n"
+ENDLESS = b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + (bytes(0x3FFC) + b"\x16\x03\x01\x40\x00") * 5
 CHOICES = [
     ("explicit proxy", MEMBER, b"", "regular", HttpReader),
     ("nothing yet", MEMBER, b"", "steered", None),
@@ -95,6 +122,9 @@ CHOICES = [
     ("tunnel of an outsider", OUTSIDER, b"", "tunnel", layers.TCPLayer),
     ("tunnel of a member, nothing yet", MEMBER, b"", "tunnel", None),
     ("tunnel of a member, TLS", MEMBER, HELLO, "tunnel", layers.ClientTLSLayer),
+    ("tunnel of a member, part of a hello", MEMBER, HELLO[:20], "tunnel", None),
+    ("tunnel of a member, hello without end", MEMBER, ENDLESS, "tunnel", Refuse),
+    ("hello without end", MEMBER, ENDLESS, "steered", Refuse),
     ("tunnel of a member, HTTP", MEMBER, HTTP, "tunnel", HttpReader),
     ("tunnel of a member, anything else", MEMBER, b"SSH-2.0-x\r\n", "tunnel", Refuse),
 ]
@@ -123,6 +153,19 @@ def test_a_steered_connection_leads_where_it_says_and_a_members_nowhere_before_i
 ) -> None:
     _, context = chosen(Parts(), address, data, door="steered")
     assert context.server.address == place
+
+
+@pytest.mark.parametrize(("pieces", "kind"), [(200, type(None)), (300, Refuse)])
+def test_a_beginning_in_very_many_pieces_is_refused(pieces: int, kind: type[object]) -> None:
+    """Each piece is looked at again with every further one."""
+    parts = Parts()
+    context = Context(a_client(), options.Options())
+    Steered(context)
+    pending = layer.NextLayer(context)
+    pending.events = [events.DataReceived(context.client, HELLO[i : i + 1]) for i in range(pieces)]
+    pending.events[1:] = [events.DataReceived(context.client, b"") for _ in pending.events[1:]]
+    an_entrance(parts).next_layer(pending)
+    assert type(pending.layer) is kind
 
 
 def test_a_member_outside_a_drill_may_speak_anything() -> None:

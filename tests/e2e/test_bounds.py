@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 import pytest_asyncio
+from mitmproxy import http
 
 from addons import crowd, handler
 from addons.handler import Handler
 from addons.reading import HttpReader
+from switchboard.drill import Phase
 from tests.e2e import asking
 from tests.e2e.asking import UPGRADE, Line, Two, head
 from tests.e2e.stage import MEMBER, OUTSIDER, Stage, stage
@@ -213,8 +215,6 @@ async def test_requests_behind_a_slow_answer_are_answered_after_it(drill: Stage)
 
 
 async def test_an_upload_whose_request_is_held_waits_at_the_client_and_then_goes_on(scene: Stage) -> None:
-    from switchboard.drill import Phase
-
     body = BLOCK * 20
     await scene.move(Phase.ARMING)
     try:
@@ -395,6 +395,23 @@ async def test_an_answer_head_without_end_is_a_502(drill: Stage) -> None:
         async with asking.line(drill.proxy) as line:
             answer = await line.ask(b"GET http://raw.cms.example/ HTTP/1.1\r\nHost: raw.cms.example\r\n\r\n")
         assert answer.status == 502
+
+
+async def test_an_answer_that_has_to_be_read_whole_is_bounded(drill: Stage) -> None:
+    def read_whole(flow: http.HTTPFlow) -> None:
+        assert flow.response is not None
+        flow.response.stream = False
+
+    hooks = drill.worker.chain.hooks["responseheaders"]
+    hooks.append(read_whole)
+    try:
+        for blocks, status in ((15, 200), (17, 502)):
+            async with asyncio.timeout(10), asking.line(drill.proxy) as line:
+                path = f"/stream?bytes={blocks * MIB}"
+                answer = await line.ask(f"GET {WWW}{path} HTTP/1.1\r\nHost: www.cms.example\r\n\r\n".encode())
+                assert answer.status == status
+    finally:
+        hooks.remove(read_whole)
 
 
 async def test_what_one_address_makes_a_worker_hold_is_bounded_for_all_its_connections(

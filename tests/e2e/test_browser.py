@@ -101,7 +101,6 @@ async def test_a_page_left_open_brings_nothing_of_production_into_a_drill(
     assert ("GET", "/") in paths(sandbox)
 
 
-@pytest.mark.xfail(reason="the proxy does not carry out 'cookies: isolate' and learned twins yet", strict=True)
 async def test_a_whole_drill_leaves_the_session_of_production_as_it_was(
     town: Town, ada: Trainee, document: Path
 ) -> None:
@@ -128,7 +127,8 @@ async def test_a_whole_drill_leaves_the_session_of_production_as_it_was(
     await expect(ada.page.locator("main")).to_contain_text("You are signed out")
     assert ada.said == []
     assert await settled(production) == silence
-    assert paths(sandbox) >= USED | {("POST", "/login"), ("GET", "/logout")}
+    # A browser remembers a preflight for five seconds, also over the edge (Fetch, CORS-preflight cache).
+    assert paths(sandbox) >= USED - {("OPTIONS", "/profile")} | {("POST", "/login"), ("GET", "/logout")}
 
     await town.api.set_mode("live")
     await ada.page.goto(f"{WWW}/profile")

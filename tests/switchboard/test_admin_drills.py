@@ -313,9 +313,9 @@ async def test_what_nodes_obey_but_nobody_knows_any_more_ends_only_when_told(
         assert (node["note"], node["problem"][:16]) == ("as before", "applies epoch 40")
         async with it.http.put(it.url + "/api/esr/mode", json={"mode": "live"}, headers=HEADERS) as answer:
             assert (answer.status, (await answer.json())["epoch"]) == (202, 41)
-        await it.says("p1")
-        assert (await it.api.set_mode("live"))["epoch"] == 41
-        assert (await it.api.start_drill(target="staging", cohort="rookies"))["phase"] == "running"
+        async with it.node("p1"):
+            assert (await it.api.set_mode("live"))["epoch"] == 41
+            assert (await it.api.start_drill(target="staging", cohort="rookies"))["phase"] == "running"
 
 
 async def test_an_admin_that_found_nothing_listens_before_a_drill_may_begin(stage: Any, eventually: Any) -> None:

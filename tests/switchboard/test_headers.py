@@ -150,12 +150,6 @@ def test_a_query_loses_its_credentials_and_nothing_else(target: str, cleaned: st
     assert headers.clean_query(target) == (cleaned, removed)
 
 
-ORIGINS = {
-    b"http://sandbox.test:8080/sandbox": b"https://api.cms.example",
-    b"http://mfe.test": b"http://www.cms.example",
-}
-
-
 def test_an_answer_leaves_nothing_in_the_browser_that_outlives_the_drill() -> None:
     names = [b"Set-Cookie", b"ETag", b"Last-Modified", b"Expires", b"Cache-Control", b"Strict-Transport-Security"]
     names += [b"Alt-Svc", b"Clear-Site-Data", b"Report-To", b"NEL", b"Link", b"Service-Worker-Allowed", b"X-HMS-Drill"]
