@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import resource
+import sys
 from collections import Counter
 
 from switchboard.switch import parse_address
@@ -23,7 +24,7 @@ class Crowd:
     def admit(self, connection_id: str, address: str) -> bool:
         """Count a connection in; False where its client has too many open."""
         key = _key(address)
-        if self._count[key] >= min(self._most, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE):
+        if self._count[key] >= min(self._most, _files() // _SHARE):
             return False
         self._count[key] += 1
         self._inside[connection_id] = key
@@ -37,6 +38,11 @@ class Crowd:
         self._count[key] -= 1
         if not self._count[key]:
             del self._count[key]
+
+
+def _files() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _key(address: str) -> str:

@@ -73,14 +73,16 @@ class Mocks:
         found.local = True
         if mock.delay:
             await self._edge.rest(flow, mock.delay)
-        rendered = await self._with_state(flow, found, mock) if mock.state else self._rendered(flow, found, mock, {})
+        rendered = (
+            await self._with_state(flow, found, mock) if mock.state else self._rendered(flow, found, mock, state={})
+        )
         if rendered.failure is not None:
             self._witness.count(found.verdict.drill, "mock_failed")
         if rendered.outbox_entry is not None and found.verdict.rung != _HTTPS_ONLY:
             self._keep(found, rendered.outbox_entry.to_json())
         flow.response = _response(rendered, found)
 
-    def _rendered(self, flow: http.HTTPFlow, found: Passage, mock: Mock, state: Mapping[str, Any]) -> Rendered:
+    def _rendered(self, flow: http.HTTPFlow, found: Passage, mock: Mock, *, state: Mapping[str, Any]) -> Rendered:
         target = self._current.switch.estate.targets[found.verdict.sandbox or ""]
         request = MockRequest.of(
             flow.request.method,
@@ -98,10 +100,10 @@ class Mocks:
         drill = found.purse
         place = f"{drill}/{_STATE}".encode()
         if self._store is None:
-            return self._rendered(flow, found, mock, {})
+            return self._rendered(flow, found, mock, state={})
         (stored,) = await self._store.read_jars(drill, [_STATE])
         for _ in range(_MOST_TRIES):
-            rendered = self._rendered(flow, found, mock, self._opened(stored, place))
+            rendered = self._rendered(flow, found, mock, state=self._opened(stored, place))
             if rendered.state_after is None:
                 return rendered
             sealed = self._seal.close(orjson.dumps(dict(rendered.state_after)), place=place)

@@ -29,6 +29,7 @@ from switchboard.admin_drills import DrillCalls, Examine
 from switchboard.admin_errors import translate_errors
 from switchboard.admin_feed import FeedCalls
 from switchboard.admin_health import HealthCalls
+from switchboard.admin_outbox import OutboxCalls
 from switchboard.admin_pages import PageCalls
 from switchboard.admin_score import Board, Scenarios
 from switchboard.admin_sessions import Sessions
@@ -120,6 +121,7 @@ async def admin(
     for calls in (
         DrillCalls(desk, scenarios, guard=guard, examine=examine),
         parts.feed,
+        OutboxCalls(board, store),
         HealthCalls(desk, board),
         PageCalls(estate, parts.gatekeeper, state=state),
     ):

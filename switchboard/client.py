@@ -177,6 +177,10 @@ class ApiClient:
         """Return the leak report."""
         return await self._json("GET", "/api/esr/leaks", params=_given(drill=drill))
 
+    async def outbox(self, *, drill: str | None = None, limit: int | None = None) -> Json:
+        """Return `{"drill","entries"}`: what mocks swallowed, the newest first."""
+        return await self._json("GET", "/api/esr/outbox", params=_given(drill=drill, limit=limit))
+
     async def scenarios(self) -> list[Json]:
         """Return the scenarios, broken ones with `error`."""
         return list((await self._json("GET", "/api/esr/scenarios"))["scenarios"])

@@ -60,6 +60,18 @@ _ROUTE: _Schema = {
 _HOSTS = _list(_TEXT)
 
 SCHEMAS: dict[str, _Schema] = {
+    "OutboxEntry": _object(
+        time=_TIME,
+        method=_TEXT,
+        url=_TEXT,
+        kind=_TEXT,
+        mock=_TEXT,
+        status=_WHOLE,
+        content_type=_TEXT,
+        size=_COUNT,
+        body={},
+        shortened=_YES,
+    ),
     "Drill": _object(
         **_DRILL_IN_STATE["properties"],
         ended=_MAYBE_TEXT,
@@ -209,6 +221,13 @@ def _figure_paths() -> dict[str, _Schema]:
                 "Follow the scorecard: one object a second",
                 _answers(200, schema=_ref("Score"), media="text/event-stream"),
                 parameters=[_DRILL, _header("Last-Event-ID", "Resume after this event.")],
+            )
+        },
+        "/api/esr/outbox": {
+            "get": _call(
+                "List what mocks swallowed, the newest first",
+                _answers(200, schema=_object(drill=_MAYBE_TEXT, entries=_list(_ref("OutboxEntry")))),
+                parameters=[_DRILL, {"name": "limit", "in": "query", "schema": {**_COUNT, "maximum": 1000}}],
             )
         },
         "/api/esr/score/events": {

@@ -103,7 +103,7 @@ def chosen(parts: Parts, address: str, data: bytes, *, door: str) -> tuple[layer
 
 
 HTTP = b"GET /x HTTP/1.1\r\nHost: www.cms.example:8080\r\n\r\n"
-ENDLESS = b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + (bytes(0x3FFC) + b"\x16\x03\x01\x40\x00") * 5
+ENDLESS = b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(0x3FFC) + (b"\x16\x03\x01\x40\x00" + bytes(0x4000)) * 4
 CHOICES = [
     ("explicit proxy", MEMBER, b"", "regular", HttpReader),
     ("nothing yet", MEMBER, b"", "steered", None),

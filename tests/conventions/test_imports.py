@@ -15,24 +15,30 @@ def words(text: str) -> frozenset[str]:
 
 PURE = {
     "switchboard": words(
-        """authority credentials dialing drill durations errors estate estate_checks estate_file estate_paths
-        expectations gate headers ledger nftables node openapi overlap pathname policy rewrite scenario scenario_file
-        schema scorecard screen steward switch target_checks verdict world yaml_lines zone"""
+        """anchors answer_fields authority banner codings cookie cookie_date credential_body credential_checks
+        credential_cookies credential_head credential_messages credential_rules credentials crossing curl_command
+        dialing drill durations errors estate estate_checks estate_file estate_paths expectations explain exposure
+        fingerprint gate headers jar json_spans leads learning ledger limits mapping mock_checks mock_request
+        mock_template mocks multipart nftables node openapi outbox overlap packing parameters pathname pocket policy
+        redaction rewrite scenario scenario_file schema scorecard screen site sizes spelling steward switch
+        target_checks twins verdict world yaml_lines zone"""
     ),
     "generator": words("entry events outcome pacing profile readers reorder replay request sessions visitors"),
     "sandbox": words("placing side"),
 }
 EDGE = words(
-    """admin admin_* client compose dns_shim ending guard keepsake options ports proxy proxy_* redis_server settings
-    store store_*"""
+    """admin admin_* client compose dns_shim ending guard keepsake options pocket_memory pockets ports proxy proxy_*
+    redis_server seal settings store store_*"""
 )
 # What wires: the command line and the parts of it that start or show something.
 PROGRAMS = words(
-    """switchboard.__main__ switchboard.cli switchboard.demo switchboard.roles switchboard.scene switchboard.steering
-    switchboard.up generator.__main__ sandbox.__main__ bench.__main__"""
+    """switchboard.__main__ switchboard.cli switchboard.demo switchboard.explaining switchboard.roles switchboard.scene
+    switchboard.steering switchboard.up generator.__main__ sandbox.__main__ bench.__main__"""
 )
 
-PURE_LIBRARIES = words("pydantic pydantic_core yaml idna dnslib numpy hdrh faker jinja2 orjson")
+PURE_LIBRARIES = words(
+    "pydantic pydantic_core yaml idna dnslib numpy hdrh faker jinja2 orjson brotli zstandard publicsuffixlist"
+)
 IMPURE_STANDARD = words(
     """asyncio bz2 concurrent ftplib getpass glob gzip http io logging lzma mmap multiprocessing os platform random
     secrets select selectors shelve shutil signal smtplib socket socketserver sqlite3 ssl subprocess sys tarfile

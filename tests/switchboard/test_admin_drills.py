@@ -10,6 +10,7 @@ import pytest
 
 from switchboard.errors import BadInput, Conflict, NotFound, Unavailable
 from switchboard.estate import Estate
+from switchboard.store import Store
 
 HEADERS = {"Authorization": "Bearer a-token-of-the-tests"}
 
@@ -332,13 +333,17 @@ async def is_written(admin: Any) -> bool:
     return await admin.store.read_switch() is not None
 
 
-async def test_a_restart_with_data_loss_starts_nothing_beside_what_nodes_obey(stage: Any, eventually: Any) -> None:
+async def lose_everything(redis_url: str) -> None:
+    async with Store.open(redis_url) as store:
+        await store._client.flushall()
+
+
+async def test_a_restart_with_data_loss_starts_nothing_beside_what_nodes_obey(stage: Any, redis_url: str) -> None:
     async with stage() as it, it.node("p1"):
         await it.api.set_mode("sandbox", target="staging", cohort="rookies")
         before = (await it.store.nodes())[0]
-        await it.store._client.flushall()
+    await lose_everything(redis_url)
     async with stage(trust_after_s=0.5) as it:
-        await it.store._client.flushall()
         await asyncio.sleep(0.2)
         await it.store.acknowledge(before)  # its beat, once a second
         await asyncio.sleep(0.6)
@@ -348,19 +353,21 @@ async def test_a_restart_with_data_loss_starts_nothing_beside_what_nodes_obey(st
         assert caught.value.code == "switch_lost"
         report = await it.api.readiness()
         assert (report["ready"], list(report["waiting"])) == (False, ["p1", "admin"])
-        async with it.node("p1"):
-            state = await it.api.set_mode("live")
-            assert (state["epoch"], state["nodes"][0]["epoch"]) == (before.epoch + 1, before.epoch + 1)
-            assert (await it.store.nodes())[0].lineage not in ("", before.lineage)
-            assert (await it.api.readiness())["ready"]
+        async with asyncio.TaskGroup() as tasks:
+            ending = tasks.create_task(it.api.set_mode("live"))
+            async with it.node("p1"):
+                state = await ending
+                assert (state["epoch"], state["nodes"][0]["epoch"]) == (before.epoch + 1, before.epoch + 1)
+                assert (await it.store.nodes())[0].lineage not in ("", before.lineage)
+                assert (await it.api.readiness())["ready"]
 
 
 async def test_the_end_of_all_drills_waits_until_nodes_were_listened_to(stage: Any) -> None:
     async with stage(trust_after_s=0.6) as it, asyncio.TaskGroup() as tasks:
         ending = tasks.create_task(it.api.set_mode("live"))
         await asyncio.sleep(0.2)
+        await it.says("p1", epoch=40, lineage="another")
         async with it.node("p1"):
-            await it.says("p1", epoch=40, lineage="another")
             assert (await ending)["epoch"] == 41
 
 
@@ -371,21 +378,17 @@ async def test_an_admin_that_stops_does_not_wait_for_nodes_to_be_heard(stage: An
         ending.cancel()
 
 
-async def test_nodes_of_a_lost_switch_without_drills_need_nobody_to_tell_them(stage: Any, eventually: Any) -> None:
+async def test_nodes_of_a_lost_switch_without_drills_need_nobody_to_tell_them(stage: Any, redis_url: str) -> None:
     async with stage() as it, it.node("p1"):
         before = (await it.store.nodes())[0]
         assert before.epoch == 0
-    async with stage() as it:
-        await it.store._client.flushall()
-    async with stage(trust_after_s=0.3) as it, it.node("p1"):
+    await lose_everything(redis_url)
+    async with stage(trust_after_s=0.3) as it:
         await it.store.acknowledge(before)
-
-        async def follows() -> bool:
+        async with it.node("p1"):
             [node] = await it.store.nodes()
-            return bool(node.lineage != before.lineage) and node.epoch == 1
-
-        await eventually(follows)
-        assert (await it.api.start_drill(target="staging", cohort="rookies"))["phase"] == "running"
+            assert (node.epoch, node.lineage != before.lineage) == (1, True)
+            assert (await it.api.start_drill(target="staging", cohort="rookies"))["phase"] == "running"
 
 
 async def test_a_start_that_meets_a_node_of_another_history_fails_and_names_it(stage: Any, eventually: Any) -> None:

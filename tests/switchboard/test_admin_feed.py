@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from typing import Any
 
 import pytest
 
 from switchboard.admin_feed import MOST_BYTES, leak_report
 from switchboard.errors import BadInput, Conflict, NotFound, Unavailable
-from switchboard.scorecard import Recorder
+from switchboard.scorecard import Recorder, ScoreDelta
+from switchboard.store import Store
 
 HEADERS = {"Authorization": "Bearer a-token-of-the-tests"}
 LINES = b'{"user":"a","wait":0.5,"status":200}\n{"user":"b","wait":1.5,"status":503}\n'
@@ -175,17 +177,101 @@ async def test_a_body_beyond_the_bound_is_refused(stage: Any) -> None:
         assert caught.value.code == "too_large"
 
 
-async def test_outcomes_refused_during_an_outage_can_be_sent_again(stage: Any, redis_server: Any) -> None:
+async def test_outcomes_of_an_outage_count_once_sent_again_or_not(stage: Any, redis_server: Any) -> None:
     async with stage() as it:
         drill = await started(it)
         await it.api.post_outcomes(LINES)
         redis_server.stop()
-        with pytest.raises(Unavailable, match="send them again"):
-            await it.api.post_outcomes(LINES)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="send them again"):
+                await it.api.post_outcomes(LINES)
         redis_server.start()
         await it.api.post_outcomes(LINES)
+        await it.api.post_outcomes(LINES, key="of the sender's own")
+        await it.api.post_outcomes(LINES, key="of the sender's own")
+        totals = await it.store.read_score(drill)
+        assert (totals.counters["requests"], totals.wait.get_total_count()) == (6, 6)
+
+
+async def test_lines_that_redis_did_not_confirm_are_offered_again_by_themselves(
+    stage: Any, eventually: Any, monkeypatch: Any
+) -> None:
+    async with stage() as it:
+        drill = await started(it)
+        with losing(monkeypatch, when="before"), pytest.raises(Unavailable, match="will be counted"):
+            await it.api.post_outcomes(LINES)
+
+        async def are_counted() -> bool:
+            return (await it.store.read_score(drill)).counters.get("requests") == 2
+
+        await eventually(are_counted)
+
+
+@contextmanager
+def losing(monkeypatch: Any, *, when: str) -> Iterator[None]:
+    """Let each count get lost on the way to Redis (`before`), or its answer on the way back (`after`)."""
+    add_score = Store.add_score
+
+    async def lossy(self: Store, drill_id: str, delta: ScoreDelta) -> bool:
+        if when == "after":
+            await add_score(self, drill_id, delta)
+        raise Unavailable("no answer came", code="redis_unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add_score", lossy)
+        yield
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("restarts", [False, True], ids=["", "admin-restarts"])
+async def test_lines_whose_answer_got_lost_count_once_when_sent_again(
+    stage: Any, monkeypatch: Any, when: str, restarts: bool
+) -> None:
+    async with AsyncExitStack() as stack:
+        it = await stack.enter_async_context(stage())
+        drill = await started(it)
+        with losing(monkeypatch, when=when), pytest.raises(Unavailable):
+            await it.api.post_outcomes(LINES, key="k")
+        if restarts:
+            await stack.aclose()
+            it = await stack.enter_async_context(stage())
+        for _ in range(2):
+            assert await it.api.post_outcomes(LINES, key="k") == {"drill": drill, "counted": 2}
+        await it.api.post_outcomes(LINES, key="another")
         totals = await it.store.read_score(drill)
         assert (totals.counters["requests"], totals.wait.get_total_count()) == (4, 4)
+
+
+async def test_two_admins_count_one_key_once_also_at_the_same_time(stage: Any, eventually: Any) -> None:
+    async with stage() as one, stage() as two:
+        drill = await started(one)
+        await eventually(lambda: knows(two, drill))
+        posts = [admin.api.post_outcomes(LINES, key=f"k{number}") for number in range(10) for admin in (one, two)]
+        await asyncio.gather(*posts)
+        await one.api.post_outcomes(LINES)
+        await two.api.post_outcomes(LINES)
+        totals = await one.store.read_score(drill)
+        assert (totals.counters["requests"], totals.wait.get_total_count()) == (24, 24)
+
+
+async def knows(admin: Any, drill: str) -> bool:
+    return drill in [one["id"] for one in await admin.api.drills()]
+
+
+async def test_other_lines_under_the_same_key_are_other_lines(stage: Any) -> None:
+    async with stage() as it:
+        drill = await started(it)
+        await it.api.post_outcomes(LINES, key="k")
+        await it.api.post_outcomes(LINES + LINES, key="k")
+        assert (await it.store.read_score(drill)).counters["requests"] == 6
+
+
+@pytest.mark.parametrize("key", ["k" * 201, "\u00e9"], ids=["long", "not-ascii"])
+async def test_a_key_that_is_none_is_refused(stage: Any, key: str) -> None:
+    async with stage() as it:
+        await started(it)
+        with pytest.raises(BadInput, match="Idempotency-Key"):
+            await it.api.post_outcomes(LINES, key=key)
 
 
 async def test_during_an_outage_the_stream_repeats_what_it_knows_and_then_goes_on(
