@@ -15,13 +15,12 @@ from addons.passage import Passage
 from addons.witness import Witness
 from switchboard import rewrite
 from switchboard.banner import banner_html
-from switchboard.codings import Bomb, Bounds, Broken, Decoding, parse_codings
+from switchboard.codings import Bomb, Broken, unpack
 from switchboard.credentials import learn, needs_answer
 from switchboard.crossing import come_back, set_cookies
 from switchboard.exposure import expire_exposed, expose
 from switchboard.headers import Field
 from switchboard.leads import Scheme
-from switchboard.limits import Limits
 from switchboard.pocket import Pocket
 from switchboard.pockets import Pockets
 from switchboard.world import World
@@ -170,7 +169,7 @@ class Answers:
         body = response.raw_content or b""
         coded = [value for name, value in raw if name.lower() == b"content-encoding"]
         try:
-            plain = plain_body(body, coded, limits=world.target.limits)
+            plain = unpack(body, coded, limits=world.target.limits)
         except (Broken, Bomb) as error:
             self._witness.count(found.verdict.drill, f"unread:{error}")
         else:
@@ -188,20 +187,6 @@ class Answers:
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         self._edge.land(flow)
-
-
-def plain_body(body: bytes, coded: list[bytes], *, limits: Limits) -> bytes:
-    """Return a whole body without its content codings; raises Broken or Bomb."""
-    codings = parse_codings(coded) if coded else ()
-    if codings is None:
-        raise Broken("content coding is not known")
-    if not codings:
-        return body
-    decoding = Decoding(codings, Bounds(limits.ratio, limits.body))
-    plain = b"".join(decoding.feed(body))
-    if not decoding.is_complete:
-        raise Broken("body is cut short")
-    return plain
 
 
 def _insertion(world: World, fields: tuple[Field, ...]) -> bytes | None:

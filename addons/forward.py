@@ -7,14 +7,12 @@ from collections.abc import Awaitable
 
 from mitmproxy import http
 
-from addons.answers import plain_body
 from addons.passage import Passage
 from addons.replies import lead, refusal
 from addons.witness import Witness
-from switchboard.codings import Bomb, Broken, known_only
+from switchboard.codings import Bomb, Broken, unpack
 from switchboard.credentials import Unreadable, needs_body, swap_body
 from switchboard.crossing import cross, needs_pocket
-from switchboard.headers import Field
 from switchboard.jar import jar_key
 from switchboard.pockets import Pockets
 from switchboard.world import World
@@ -49,7 +47,7 @@ class Forward:
         found.crossing = crossing = cross(fields, found.ask, verdict, world=world, pocket=found.pocket, now=time.time())
         self._witness.removed(verdict.drill, crossing.removed)
         self._witness.swapped(verdict.drill, crossing.swapped)
-        request.headers.fields = tuple(map(_readable, crossing.fields)) if verdict.listed else crossing.fields
+        request.headers.fields = crossing.fields
         request.data.path = crossing.target.encode("utf-8", "surrogateescape")
         request.data.authority = upstream.authority.encode() if upstream.h2 else b""
         lead(request, upstream.scheme, host=upstream.host, port=upstream.port)
@@ -68,7 +66,7 @@ class Forward:
         kind = next((value for name, value in fields if name.lower() == b"content-type"), b"")
         coded = [value for name, value in fields if name.lower() == b"content-encoding"]
         try:
-            plain = plain_body(body, coded, limits=world.target.limits)
+            plain = unpack(body, coded, limits=world.target.limits)
             swapped = swap_body(plain, kind, rules=world.rules, learned=found.pocket.learned)
         except (Unreadable, Broken, Bomb) as error:
             self._witness.blocked(found.verdict.drill, f"body: {error}")
@@ -79,8 +77,3 @@ class Forward:
         self._witness.swapped(found.verdict.drill, swapped.swapped)
         request.headers.pop("content-encoding", None)
         request.raw_content = swapped.body
-
-
-def _readable(field: Field) -> Field:
-    """Ask for answers in codings only that can be rewritten."""
-    return (field[0], known_only(field[1])) if field[0].lower() == b"accept-encoding" else field

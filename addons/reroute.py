@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 
 from mitmproxy import http
 
@@ -21,6 +20,7 @@ from addons.replies import lead, refusal
 from addons.witness import Witness
 from switchboard import headers
 from switchboard.authority import Unclear, parse_authority
+from switchboard.crossing import screened
 from switchboard.exposure import PREFIX, strip_exposed
 from switchboard.policy import decide, decide_tunnel
 from switchboard.switch import Switch
@@ -198,15 +198,8 @@ class Reroute:
 
 def _judge(flow: http.HTTPFlow) -> Judge:
     """Return the policy with what its answer must also hold against: fields that mean one thing only."""
-    reason = headers.screen(flow.request.headers.fields)
-
-    def judge(ask: Ask, switch: Switch) -> Verdict:
-        verdict = decide(ask, switch)
-        if reason is None or verdict.kind not in (Kind.FORWARD, Kind.MOCK):
-            return verdict
-        return replace(verdict, kind=Kind.BLOCK, reason=reason, rung=3, status=400, upstream=None, mock=None)
-
-    return judge
+    flaw = headers.screen(flow.request.headers.fields)
+    return lambda ask, switch: screened(decide(ask, switch), flaw)
 
 
 def _without_exposed(request: http.Request) -> bytes:

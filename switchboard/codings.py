@@ -15,6 +15,8 @@ from typing import Protocol
 import brotli  # type: ignore[import-untyped]
 import zstandard
 
+from switchboard.limits import Limits
+
 GZIP, DEFLATE, BROTLI, ZSTD = "gzip", "deflate", "br", "zstd"
 KNOWN = frozenset({GZIP, DEFLATE, BROTLI, ZSTD})
 
@@ -199,3 +201,17 @@ class Decoding:
             raise Bomb(f"{self._name} unpacks to more than {self._bounds.decoded} bytes")
         if given > RATIO_FROM and given > self._bounds.ratio * self._taken:
             raise Bomb(f"{self._name} unpacks to more than {self._bounds.ratio:g} times its size")
+
+
+def unpack(body: bytes, coded: list[bytes], *, limits: Limits) -> bytes:
+    """Return a whole body without the codings of its Content-Encoding fields; raises Broken or Bomb."""
+    codings = parse_codings(coded) if coded else ()
+    if codings is None:
+        raise Broken("content coding is not known")
+    if not codings:
+        return body
+    decoding = Decoding(codings, Bounds(limits.ratio, limits.body))
+    plain = b"".join(decoding.feed(body))
+    if not decoding.is_complete:
+        raise Broken("body is cut short")
+    return plain

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from switchboard import exposure, headers
 from switchboard.answer_fields import back_fields
+from switchboard.codings import known_only
 from switchboard.credentials import swap_head, with_jar
 from switchboard.headers import Field
 from switchboard.leads import Scheme
 from switchboard.pocket import Pocket
 from switchboard.site import Reach, reach_of
-from switchboard.verdict import Ask, Verdict
+from switchboard.verdict import Ask, Kind, Verdict
 from switchboard.world import World
 
 
@@ -34,6 +35,13 @@ class Crossing:
     removed: tuple[str, ...] = ()
 
 
+def screened(verdict: Verdict, flaw: str | None) -> Verdict:
+    """Return a verdict that also holds against fields that may mean two things (`flaw`, of `headers.screen`)."""
+    if flaw is None or verdict.kind not in (Kind.FORWARD, Kind.MOCK):
+        return verdict
+    return replace(verdict, kind=Kind.BLOCK, reason=flaw, rung=3, status=400, upstream=None, mock=None)
+
+
 def needs_pocket(verdict: Verdict, world: World) -> bool:
     """Return whether a forwarded request takes something from its client's pocket: cookies, or learned twins."""
     return verdict.listed and (world.isolates or world.rules.learns)
@@ -50,13 +58,14 @@ def cross(fields: Sequence[Field], ask: Ask, verdict: Verdict, *, world: World, 
     origin = _value(fields, b"origin")
     led = world.url_map.there.get(origin.lower()) if origin is not None and verdict.listed else None
     crossed = headers.to_sandbox(swapped.plain, authority=upstream.authority, drill=verdict.drill, origin=led)
+    plain = tuple(map(_readable, crossed.fields)) if verdict.listed else crossed.fields
     vouched, reach = swapped.vouched, Reach.SAME_SITE
     if verdict.listed and world.isolates:
         reach = reach_of(fields, url=url, method=ask.method)
         cookie = pocket.jar.cookie_header(url=url, now=now, reach=reach)
         vouched = (*with_jar(vouched, cookie), *_repeated(fields, world, pocket=pocket, url=url, now=now))
     return Crossing(
-        fields=(*crossed.fields, *vouched),
+        fields=(*plain, *vouched),
         target=swapped.target,
         url=url,
         upstream=f"{upstream.scheme}://{upstream.authority}{swapped.target}",
@@ -65,6 +74,11 @@ def cross(fields: Sequence[Field], ask: Ask, verdict: Verdict, *, world: World, 
         swapped=swapped.swapped,
         removed=swapped.removed + crossed.removed,
     )
+
+
+def _readable(field: Field) -> Field:
+    """Ask for answers in codings only that can be rewritten."""
+    return (field[0], known_only(field[1])) if field[0].lower() == b"accept-encoding" else field
 
 
 def _repeated(fields: Sequence[Field], world: World, *, pocket: Pocket, url: str, now: float) -> tuple[Field, ...]:

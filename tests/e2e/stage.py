@@ -17,10 +17,14 @@ from sandbox.books import Books
 from sandbox.certificates import Authority
 from sandbox.side import Side
 from switchboard.drill import Drill, Phase, SwitchDocument
-from switchboard.estate import Estate
+from switchboard.estate import Estate, Secret
 from switchboard.estate_file import parse_estate
+from switchboard.pockets import PocketStore
 from switchboard.policy import compile_switch
 from switchboard.proxy import Worker, worker
+from switchboard.settings import read_mock_files
+from switchboard.switch import compile_worlds
+from switchboard.world import World
 
 MEMBER, OUTSIDER, STRANGER = "127.0.0.1", "127.0.0.9", "127.0.3.3"
 SANDBOX_NAMES = {"sandbox-mfe.test": "127.0.2.1", "sandbox-svc.test": "127.0.2.1", "sandbox-raw.test": "127.0.2.1"}
@@ -70,9 +74,10 @@ drain: {drain}
 class Stage:
     """Everything a test reaches. `proxy` and `steered` are ports on 127.0.0.1.
 
-    `raw` is a port on 127.0.2.1 that `http://raw.cms.example` leads to and where a test may listen; `admin` is the
-    same on 127.0.0.1 for the switchboard's own listener. `http://dead.cms.example` leads to a closed port,
-    `https://forged.cms.example` to a server in the sandbox with a certificate of production's authority.
+    `raw` is a port on 127.0.2.1 that `http://raw.cms.example` leads to and where a test may listen, `tls_raw` another
+    one that only estates of a test's own lead to; `admin` is the same on 127.0.0.1 for the switchboard's own listener.
+    `http://dead.cms.example` leads to a closed port, `https://forged.cms.example` to a server in the sandbox with a
+    certificate of production's authority.
     """
 
     prod: Agency
@@ -84,6 +89,8 @@ class Stage:
     ca: Path
     raw: int
     admin: int
+    worlds: dict[str, World]
+    tls_raw: int
 
     @property
     def proxy(self) -> int:
@@ -97,7 +104,7 @@ class Stage:
         """Apply one epoch for each phase, as a node does when it hears of them."""
         for phase in phases:
             document = drilled(phase, epoch=self.worker.current.switch.epoch + 1)
-            await self.worker.apply(compile_switch(self.estate, document))
+            await self.worker.apply(compile_switch(self.estate, document, worlds=self.worlds))
 
     async def start(self) -> None:
         await self.move(Phase.ARMING, Phase.RUNNING)
@@ -142,9 +149,15 @@ def held_port(host: str) -> Iterator[int]:
 
 @asynccontextmanager
 async def stage(
-    folder: Path, *, resolver: Resolver = lookup, hold_s: float = 2.0, drain: str = "1s"
+    folder: Path,
+    *,
+    resolver: Resolver = lookup,
+    hold_s: float = 2.0,
+    drain: str = "1s",
+    text: str = ESTATE,
+    store: PocketStore | None = None,
 ) -> AsyncIterator[Stage]:
-    """Set the scene; each side has a certificate authority of its own."""
+    """Set the scene; each side has a certificate authority of its own. `text` is the estate, with the same places."""
     now = datetime.datetime.now(datetime.UTC)
     prod_ca, sandbox_ca = Authority.create("Production CA", now=now), Authority.create("Sandbox CA", now=now)
     prod_ca.write(folder / "prod-ca.pem")
@@ -158,25 +171,42 @@ async def stage(
         agency(Side.SANDBOX, "127.0.2.1", tls=forged_tls) as forged,
         AsyncExitStack() as ports,
     ):
-        raw, dead, admin = (ports.enter_context(held_port(host)) for host in ("127.0.2.1", "127.0.2.1", "127.0.0.1"))
-        text = ESTATE.format(
+        raw, tls_raw, dead = (ports.enter_context(held_port("127.0.2.1")) for _ in range(3))
+        admin = ports.enter_context(held_port("127.0.0.1"))
+        filled = text.format(
             folder=folder,
             prod_http=prod.http_port,
             prod_tls=prod.tls_port,
             sandbox_http=sandbox.http_port,
             sandbox_tls=sandbox.tls_port,
             raw=raw,
+            tls_raw=tls_raw,
             dead=dead,
             forged=forged.tls_port,
             admin=admin,
             drain=drain,
         )
-        estate = parse_estate(text, "switchboard.yml")
-        switch = compile_switch(estate, SwitchDocument())
+        estate = parse_estate(filled, "switchboard.yml")
+        worlds = compile_worlds(estate, _fixed_twins(estate))
+        switch = compile_switch(estate, SwitchDocument(), worlds=worlds)
+        files = read_mock_files(estate)
         passwords = {"agent-1": "open-sesame"}
-        async with worker(switch, state=folder, passwords=passwords, resolver=resolver, hold_s=hold_s) as running:
+        given = {"passwords": passwords, "resolver": resolver, "hold_s": hold_s, "store": store, "files": files}
+        async with worker(switch, state=folder, **given) as running:
             ca = folder / "ca" / "hms-esr-ca-cert.pem"
-            yield Stage(prod, sandbox, forged, running, estate, folder, ca, raw, admin)
+            yield Stage(prod, sandbox, forged, running, estate, folder, ca, raw, admin, worlds, tls_raw)
+
+
+def _fixed_twins(estate: Estate) -> dict[str, dict[int, str]]:
+    """Return the twins that stand in the estate itself."""
+    return {
+        name: {
+            at: rule.twin.value
+            for at, rule in enumerate(target.credentials)
+            if isinstance(rule.twin, Secret) and rule.twin.value
+        }
+        for name, target in estate.targets.items()
+    }
 
 
 async def curl(*arguments: str, client: str = MEMBER) -> tuple[int, str]:

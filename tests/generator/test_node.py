@@ -11,7 +11,7 @@ import pytest
 from generator.node import serve
 from switchboard.drill import Drill, Phase, SwitchDocument
 from switchboard.ending import end
-from switchboard.errors import Unavailable
+from switchboard.errors import Conflict, Unavailable
 from switchboard.node import NodeState
 from switchboard.scenario import Scenario
 from switchboard.scorecard import ScoreTotals
@@ -75,6 +75,7 @@ def write_log(folder: Path, lines: int) -> None:
 async def test_a_drill_is_played_only_while_it_is_running(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> None:
     write_log(tmp_path, 3000)
     async with a_node(redis_url, sandbox, tmp_path, surge=a_scenario(speed="100x")) as desk:
+        await desk.write()
         node = await desk.acknowledged()
         assert (node.role, node.ready, node.note) == ("generator", True, "")
         await desk.move(Phase.ARMING)
@@ -200,9 +201,104 @@ async def test_an_epoch_that_cannot_be_applied_is_not_acknowledged(
             return any("'elsewhere' is not in the estate" in node.note and not node.ready for node in nodes)
 
         await until(told)
-        assert [node.epoch for node in await desk.store.nodes()] == [0]
+        assert [node.epoch for node in await desk.store.nodes()] == [0]  # nothing was applied before it either
         await desk.write()
         assert (await desk.acknowledged()).ready
+
+
+async def test_with_nothing_in_the_store_a_node_registers_and_waits_for_the_switch(
+    redis_url: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with a_node(redis_url, sandbox, tmp_path) as desk:
+        node = await desk.acknowledged()
+        assert (node.epoch, node.lineage, node.ready, node.note) == (0, "", False, "waits for the switch")
+        await desk.store.restore_switch(SwitchDocument(epoch=0, lineage="ours"))
+
+        async def is_ready() -> bool:
+            [node] = await desk.store.nodes()
+            return (node.epoch, node.lineage, node.ready, node.note) == (0, "ours", True, "")
+
+        await until(is_ready)
+
+
+async def test_a_node_is_registered_before_it_reads_the_switch(
+    redis_url: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered: list[tuple[str, bool]] = []
+    read_switch = Store.read_switch
+
+    async def read(self: Store) -> SwitchDocument | None:
+        registered.extend((node.id, node.ready) for node in await self.nodes() if not registered)
+        return await read_switch(self)
+
+    monkeypatch.setattr(Store, "read_switch", read)
+    async with a_node(redis_url, sandbox, tmp_path) as desk:
+        await desk.acknowledged()
+    assert registered == [(NODE, False)]
+
+
+async def test_an_epoch_is_told_only_once_what_it_ends_is_silent(
+    redis_url: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.node.BEAT_S", 0.02)
+    silent = asyncio.Event()
+
+    async def stubborn(*_: object, **__: object) -> None:
+        while not silent.is_set():  # whatever is still on the way comes to its end, cancelled or not
+            with suppress(asyncio.CancelledError):
+                await silent.wait()
+
+    monkeypatch.setattr("generator.node.play", stubborn)
+    async with a_node(redis_url, sandbox, tmp_path, surge=a_scenario()) as desk:
+        running = await desk.move(Phase.RUNNING)
+        await desk.write(a_drill(Phase.DRAINING))
+        before = time.time()
+
+        async def beats() -> bool:
+            [node] = await desk.store.nodes()
+            assert node.epoch == running.epoch
+            return node.seen > before + 0.4
+
+        await until(beats)
+        silent.set()
+        assert (await desk.acknowledged()).epoch == running.epoch + 1
+
+
+async def test_a_second_process_with_the_same_id_does_not_start(
+    redis_url: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with a_node(redis_url, sandbox, tmp_path) as desk:
+        first = await desk.acknowledged()
+        estate = an_estate(sandbox.url)
+        with pytest.raises(Conflict, match="another process") as caught:
+            await serve(estate, store=desk.store, node_id=NODE, scenarios=dict, base=tmp_path, stop=asyncio.Event())
+        assert caught.value.code == "node_taken"
+        assert [node.incarnation for node in await desk.store.nodes()] == [first.incarnation]
+
+
+async def test_a_node_whose_id_was_taken_over_falls_silent_and_ends(
+    redis_url: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.node.BEAT_S", 0.02)
+    write_log(tmp_path, 3000)
+
+    async def taken_over() -> None:
+        async with a_node(redis_url, sandbox, tmp_path, surge=a_scenario(speed="100x")) as desk:
+            await desk.move(Phase.RUNNING)
+            await until(lambda: _true(len(sandbox.seen) > 20))
+            other = (await desk.store.nodes())[0].model_copy(update={"incarnation": "other"})
+            await desk.store.goodbye(NODE)
+            await desk.store.acknowledge(other)
+            await asyncio.sleep(30)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await taken_over()
+    assert caught.group_contains(Conflict, match="another process")
+    sent = len(sandbox.seen)
+    await asyncio.sleep(0.2)
+    assert len(sandbox.seen) == sent
+    async with Store.open(redis_url) as store:
+        assert [node.incarnation for node in await store.nodes()] == ["other"]
 
 
 async def test_a_node_says_goodbye(redis_url: str, sandbox: Sandbox, tmp_path: Path) -> None:

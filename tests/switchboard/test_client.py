@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,6 +22,13 @@ async def answering(*answers: web.Response) -> AsyncIterator[str]:
     async def handle(_request: web.Request) -> web.Response:
         return left.pop(0)
 
+    async with served(handle) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served(handle: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """A server that hands every request to `handle`."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
     runner = web.AppRunner(app)
@@ -74,6 +81,26 @@ async def test_a_problem_becomes_the_error_with_its_exit_code(status: int, exit_
         with pytest.raises(EsrError, match="why") as caught:
             await api.state()
     assert (caught.value.code, caught.value.exit_code) == ("the_code", exit_code)
+
+
+async def test_lines_sent_again_after_a_failure_keep_their_key_and_others_get_a_new_one() -> None:
+    keys: list[str] = []
+    problem = {"type": "about:blank", "title": "x", "status": 503, "detail": "away", "code": "redis_unavailable"}
+
+    async def handle(request: web.Request) -> web.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        return web.json_response(problem, status=503) if len(keys) in (1, 2) else web.json_response({"counted": 1})
+
+    async with served(handle) as url, ApiClient(url) as api:
+        for lines in (b"a", b"b"):
+            with pytest.raises(Unavailable):
+                await api.post_outcomes(lines)
+        for lines in (b"b", b"a", b"a"):
+            await api.post_outcomes(lines)
+        await api.post_outcomes(b"a", key="mine")
+    assert keys[3] == keys[0]
+    assert keys[2] == keys[1]
+    assert (len(set(keys)), keys[-1]) == (4, "mine")
 
 
 async def test_proxies_of_the_environment_are_not_asked(stage: Any, monkeypatch: Any) -> None:
