@@ -23,10 +23,12 @@ from addons.light import rest_memory
 from addons.reading import HttpReader
 from bench import child
 from bench.scene import ORIGIN, document
-from switchboard.estate import Estate
+from switchboard.estate import Estate, Secret
 from switchboard.estate_file import parse_estate
 from switchboard.policy import compile_switch
 from switchboard.proxy import OPTIONS, worker
+from switchboard.store import Store
+from switchboard.switch import compile_worlds
 
 
 class NoPolicy:
@@ -74,8 +76,15 @@ async def _without_policy(estate: Estate, given: child.Line) -> AsyncIterator[li
 
 @asynccontextmanager
 async def _with_policy(estate: Estate, given: child.Line) -> AsyncIterator[list[tuple[str, int]]]:
-    switch = compile_switch(estate, document())
-    async with worker(switch, state=Path(given["state"]), resolver=_lookup) as running:
+    twins = {
+        name: {at: rule.twin.value or "" for at, rule in enumerate(target.credentials) if isinstance(rule.twin, Secret)}
+        for name, target in estate.targets.items()
+    }
+    switch = compile_switch(estate, document(), worlds=compile_worlds(estate, twins))
+    async with (
+        Store.open(given["redis"]) as store,
+        worker(switch, state=Path(given["state"]), resolver=_lookup, store=store) as running,
+    ):
         yield running.addresses
 
 

@@ -20,6 +20,8 @@ from bench import child
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE)
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Sender(asyncio.Protocol):
         self._marker = marker
         self._received = b""
         self._needed = 0
+        self._chunked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are of no class of asyncio
@@ -91,7 +94,7 @@ class Sender(asyncio.Protocol):
         self._received = self._received + data if self._received else data
         if not self._needed and not self._measured():
             return
-        if len(self._received) >= self._needed:
+        if len(self._received) >= self._needed and (not self._chunked or self._received.endswith(_LAST_CHUNK)):
             self._judge()
 
     def _measured(self) -> bool:
@@ -100,17 +103,22 @@ class Sender(asyncio.Protocol):
         if end < 0:
             return False
         length = _LENGTH.search(self._received, 0, end + 2)
-        if length is None:
+        self._body = end + len(_HEAD_END)
+        self._chunked = length is None and _CHUNKED.search(self._received, 0, end + 2) is not None
+        if self._chunked:
+            self._needed = self._body + len(_LAST_CHUNK)
+        elif length is not None:
+            self._needed = self._body + int(length[1])
+        else:
             self._tally.wrong += 1
             self.transport.abort()
             return False
-        self._body = end + len(_HEAD_END)
-        self._needed = self._body + int(length[1])
         return True
 
     def _judge(self) -> None:
-        right = self._received.startswith(b"HTTP/1.1 200") and self._received.startswith(self._marker, self._body)
-        if right and len(self._received) == self._needed:
+        begin = self._received.find(b"\r\n", self._body) + 2 if self._chunked else self._body
+        right = self._received.startswith(b"HTTP/1.1 200") and self._received.startswith(self._marker, begin)
+        if right and (self._chunked or len(self._received) == self._needed):
             self._tally.right += 1
         else:
             self._tally.wrong += 1

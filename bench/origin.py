@@ -1,7 +1,7 @@
 """The origin behind every side: the cheapest HTTP/1.1 server that still notices a request not as it must be.
 
-It answers `clean`, or `dirty` to one that still carries credentials, or `astray` to one whose path was not
-moved under the sandbox's prefix. Requests have no body.
+It answers `clean`, `twinned` to one that carries twins, `dirty` to one that still carries a credential of production,
+or `astray` to one whose path was not moved under the sandbox's prefix. Requests have no body.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import cast
 import uvloop
 
 from bench import child
+from bench.estates import BEARER, KEY, SESSION, TWIN_BEARER, TWIN_KEY
 
 PREFIX = b"/sandbox/profile/"
+_SECRETS = (BEARER.encode(), SESSION.encode(), KEY.encode())
+_TWINS = (TWIN_BEARER.encode(), TWIN_KEY.encode(), b"session=sandbox")
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -36,17 +39,16 @@ def _answer(word: str) -> bytes:
     return b"HTTP/1.1 200 OK\r\n" + b"\r\n".join(fields) + _HEAD_END + body
 
 
-_CLEAN, _DIRTY, _ASTRAY = _answer("clean"), _answer("dirty"), _answer("astray")
+_CLEAN, _TWINNED, _DIRTY, _ASTRAY = map(_answer, ("clean", "twinned", "dirty", "astray"))
 
 
 def answer_to(head: bytes) -> bytes:
     """Return the whole answer to one request head."""
-    lower = head.lower()
-    if not lower.startswith(b"get " + PREFIX):
+    if not head[:64].lower().startswith(b"get " + PREFIX):
         return _ASTRAY
-    if b"\r\nauthorization:" in lower or b"\r\ncookie:" in lower:
+    if any(secret in head for secret in _SECRETS):
         return _DIRTY
-    return _CLEAN
+    return _TWINNED if all(twin in head for twin in _TWINS) else _CLEAN
 
 
 class Origin(asyncio.Protocol):

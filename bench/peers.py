@@ -10,10 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.child import Child, child, module
+from bench.estates import COMMON, KEY
 from bench.origin import marker
 from bench.scene import ASKED, ORIGIN, Scene, head, shared_port
 
 _PATH = "/profile/{n}/coverage?year=2020"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A path that is asked for, and what the origin says of it where everything is right."""
+
+    path: str
+    word: str
+
+
+PLAIN = Asked(_PATH, "clean")
+WITH_KEY = Asked(f"{_PATH}&api_key={KEY}", "clean")
+WITH_TWINS = Asked(WITH_KEY.path, "twinned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +47,25 @@ class Side:
 
 
 @contextmanager
-def workers(scene: Scene, name: str, *, count: int = 1) -> Iterator[Side]:
+def workers(scene: Scene, name: str, *, count: int = 1, estate: str = COMMON, asked: Asked = PLAIN) -> Iterator[Side]:
     """Run workers under the full policy that share one port."""
     with shared_port() as port, ExitStack() as stack:
-        first = {"estate": scene.estate(port), "policy": True, "state": str(scene.folder / "state")}
+        first = {
+            "estate": scene.estate(estate, port),
+            "policy": True,
+            "state": str(scene.folder / "state"),
+            "redis": scene.redis,
+        }
         running = tuple(stack.enter_context(child(module("lean"), first=first)) for _ in range(count))
-        yield Side(name, running, port, _absolute(), marker("clean").decode())
+        yield Side(name, running, port, _absolute(asked.path), marker(asked.word).decode())
 
 
 @contextmanager
 def without_policy(scene: Scene, name: str) -> Iterator[Side]:
     """Run the same lean proxy with no policy: the same request gets to the same origin, unchanged."""
-    first = {"estate": scene.estate(0), "policy": False, "http": scene.http}
+    first = {"estate": scene.estate(COMMON, 0), "policy": False, "http": scene.http}
     with child(module("lean"), first=first) as running:
-        yield Side(name, (running,), running.ready["port"], _absolute(), marker("astray").decode())
+        yield Side(name, (running,), running.ready["port"], _absolute(_PATH), marker("astray").decode())
 
 
 @contextmanager
@@ -68,7 +87,7 @@ def mitmdump(scene: Scene, name: str) -> Iterator[Side]:
         command += ["--set", f"{key}={value}"]
     command += ["-s", str(Path(__file__).parent / "rewrite.py")]
     with child(command, env={"BENCH_ROUTES": json.dumps(_script_routes(scene))}, quiet=True) as running:
-        yield Side(name, (running,), running.ready["port"], _absolute(), marker("clean").decode())
+        yield Side(name, (running,), running.ready["port"], _absolute(_PATH), marker("clean").decode())
 
 
 def over_tls(side: Side, name: str, *, ca: Path) -> Side:
@@ -76,8 +95,8 @@ def over_tls(side: Side, name: str, *, ca: Path) -> Side:
     return Side(name, side.children, side.port, head(_PATH), side.marker, tunnel=ASKED, ca=str(ca))
 
 
-def _absolute() -> str:
-    return head(f"http://{ASKED}{_PATH}")
+def _absolute(path: str) -> str:
+    return head(f"http://{ASKED}{path}")
 
 
 def _script_routes(scene: Scene) -> list[list[list[str]]]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from statistics import median
 
 from bench.child import Child, Line, child, module
+from bench.estates import BARE, RICH
 from bench.machine import cores
-from bench.peers import Side, mitmdump, over_tls, without_policy, workers
+from bench.peers import WITH_KEY, WITH_TWINS, Side, mitmdump, over_tls, without_policy, workers
 from bench.scene import Scene, scene
 from bench.table import Round, Row
 from switchboard.errors import Unavailable
@@ -108,6 +109,8 @@ def _sides(stage: Scene, stack: ExitStack) -> tuple[Side, ...]:
         stack.enter_context(workers(stage, "two", count=2)),
         over_tls(stock, "stock, TLS", ca=stage.folder / _THEIRS),
         over_tls(one, "one, TLS", ca=stage.folder / _OURS),
+        stack.enter_context(workers(stage, "rich", estate=RICH, asked=WITH_TWINS)),
+        stack.enter_context(workers(stage, "bare", estate=BARE, asked=WITH_KEY)),
     )
 
 
@@ -120,6 +123,7 @@ def _rows(taken: dict[str, tuple[Round, ...]]) -> list[Row]:
         Row("one worker, full policy, TLS on both sides", stock, least, taken["one, TLS"], taken["stock, TLS"]),
         Row("two workers on one port, plain HTTP", "one worker", 1.8, taken["two"], taken["one"], note=note),
         Row("full policy, plain HTTP", "the same proxy, no policy", 0.85, taken["one"], taken["no policy"]),
+        Row("50 routes, 20 credential rules", "one route, no rule", 0.85, taken["rich"], taken["bare"]),
     ]
 
 

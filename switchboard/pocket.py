@@ -23,6 +23,7 @@ class Written(IntEnum):
     CONFLICT = 0  # another worker stored one meanwhile
     ENDED = -1  # the drill is over: nothing is stored any more
     FULL = -2  # too many clients in this drill
+    PLEDGED = -3  # workers that do not hear of it count on nothing being stored for a moment: try again soon
 
 
 @dataclass(frozen=True, slots=True)

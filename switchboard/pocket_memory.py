@@ -16,8 +16,13 @@ class MemoryStore:
     async def read_jars(self, drill_id: str, keys: Sequence[str]) -> list[bytes | None]:
         return [self._held.get((drill_id, key)) for key in keys]
 
+    async def read_pledged(
+        self, drill_id: str, keys: Sequence[str], *, board: str, hold_ms: int
+    ) -> tuple[str, list[bytes | None]]:
+        return "nobody else", await self.read_jars(drill_id, keys)
+
     async def write_jar(
-        self, drill_id: str, key: str, data: bytes, *, expected: bytes | None, ttl_s: int
+        self, drill_id: str, key: str, data: bytes, *, expected: bytes | None, ttl_s: int, board: str | None = None
     ) -> tuple[Written, bytes | None]:
         stored = self._held.get((drill_id, key))
         if stored != expected:

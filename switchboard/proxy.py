@@ -136,7 +136,7 @@ async def worker(
     edge = Edge(doors.handlers, logins)
     entrance = Entrance(current, logins, witness)
     seal, shared = Seal(load_key(state / "keys" / "pockets")), store or MemoryStore()
-    pockets = Pockets(shared, seal)
+    pockets = Pockets(shared, seal, stamps=stamps)
     mocks = Mocks(current, witness, edge, store=shared, seal=seal, files=files or {})
     forward = Forward(witness, pockets)
     reroute = Reroute(current, logins, witness, edge=edge, forward=forward, mocks=mocks, hold_s=hold_s)

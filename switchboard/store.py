@@ -7,7 +7,8 @@ does no harm.
 Keys: `esr:switch` the document; `esr:node` the ids of registered nodes, `esr:node:{id}` what each says, `esr:heard`
 when it said so by the clock of Redis; `esr:score:{drill}:sequences|counters|users|wait|pacing|keys`, the last of them
 the newest idempotency keys; `esr:token:{sha256}`; `esr:jar:{drill}` the sealed pockets of
-its clients, `esr:jar:{drill}:ended` that there are none any more; `esr:outbox:{drill}` what mocks swallowed.
+its clients, `esr:jar:{drill}:ended` that there are none any more, `esr:jar:{drill}:pledge` whose workers count on
+being told of writes, `esr:jar:{drill}:mixed` that not all of them can be; `esr:outbox:{drill}` what mocks swallowed.
 Channels `esr:switch` and `esr:node` are hints: whoever listens also polls.
 """
 
@@ -44,6 +45,7 @@ CALL_TIMEOUT_S = 2.0
 KEEP_SCORE_S = 30 * 86_400
 KEEP_END_S = 30 * 86_400
 MOST_JARS = 50_000
+MIXED_S = 3600
 MOST_OUTBOX = 10_000
 _SCORE_PARTS = ("sequences", "counters", "users", "wait", "pacing", "keys")
 
@@ -59,6 +61,7 @@ class Store:
         self._acknowledge = client.register_script(store_scripts.ACKNOWLEDGE)
         self._goodbye = client.register_script(store_scripts.GOODBYE)
         self._add_score = client.register_script(store_scripts.ADD_SCORE)
+        self._read_pledged = client.register_script(store_scripts.READ_PLEDGED)
         self._write_jar = client.register_script(store_scripts.WRITE_JAR)
         self._add_outbox = client.register_script(store_scripts.ADD_OUTBOX)
 
@@ -281,17 +284,33 @@ class Store:
             found = await self._client.hmget(_jar_key(drill_id), list(keys))
         return [None if data is None else _bytes(data) for data in found]
 
+    async def read_pledged(
+        self, drill_id: str, keys: Sequence[str], *, board: str, hold_ms: int
+    ) -> tuple[str, list[bytes | None]]:
+        """Return what `read_jars` does, and before it the term of a pledge on `board`, "" where none is given.
+
+        For `hold_ms` it keeps writers of other boards waiting; the term is the same as long as it did so without a gap.
+        """
+        jars, term = _jar_key(drill_id), f"{board} {uuid.uuid4().hex}"
+        with self._translated():
+            term, *found = await self._read_pledged(
+                keys=[jars, f"{jars}:pledge", f"{jars}:mixed"], args=[board, term, hold_ms, *keys]
+            )
+        return _text(term), [None if data is None else _bytes(data) for data in found]
+
     async def write_jar(
-        self, drill_id: str, key: str, data: bytes, *, expected: bytes | None, ttl_s: int
+        self, drill_id: str, key: str, data: bytes, *, expected: bytes | None, ttl_s: int, board: str | None = None
     ) -> tuple[Written, bytes | None]:
         """Store `data` over `expected` (None: over nothing); with CONFLICT comes what is stored instead.
 
-        `ttl_s` keeps all jars of the drill from now on. Raises Unavailable.
+        `ttl_s` keeps all jars of the drill from now on. `board` is where the writer tells of it, "" nowhere, None
+        that nobody need be told. Raises Unavailable.
         """
+        jars = _jar_key(drill_id)
         with self._translated():
             outcome, *stored = await self._write_jar(
-                keys=[_jar_key(drill_id), f"{_jar_key(drill_id)}:ended"],
-                args=[key, data, expected or b"", ttl_s, MOST_JARS],
+                keys=[jars, f"{jars}:ended", f"{jars}:pledge", f"{jars}:mixed"],
+                args=[key, data, expected or b"", ttl_s, MOST_JARS, "*" if board is None else board, MIXED_S],
             )
         return Written(outcome), stored[0] if stored else None
 

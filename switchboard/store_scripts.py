@@ -89,13 +89,38 @@ for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[5]) end
 return 1
 """
 
-# KEYS: the jars of a drill (a hash), the mark of its end. ARGV: key of the jar, its new bytes, the bytes it builds
-# upon ('' for none), seconds to keep, most jars. Compare-and-set by the bytes themselves: sealing never gives the
+# KEYS: the jars of a drill, its pledge, the mark that its writers are mixed. ARGV: a board, the term of a new pledge
+# (begins with the board and a space), milliseconds that it holds, then keys of jars. Renews the pledge of this board or gives
+# one where there is none, unless writers are mixed. Returns the term ('' for no pledge), then what is stored for each key.
+READ_PLEDGED = """
+local held, found = redis.call('GET', KEYS[2]), {''}
+if redis.call('EXISTS', KEYS[3]) == 0 then
+  if not held then held = ARGV[2] end
+  if string.sub(held, 1, #ARGV[1] + 1) == ARGV[1] .. ' ' then
+    redis.call('SET', KEYS[2], held, 'PX', ARGV[3])
+    found[1] = held
+  end
+end
+for i = 4, #ARGV do found[i - 2] = redis.call('HGET', KEYS[1], ARGV[i]) end
+return found
+"""
+
+# KEYS: the jars of a drill (a hash), the mark of its end, its pledge, the mark that its writers are mixed. ARGV: key of
+# the jar, its new bytes, the bytes it builds upon ('' for none), seconds to keep, most jars, the writer's board ('' for
+# none, '*' for what nobody counts on), seconds that writers count as mixed. Compare-and-set by the bytes themselves: sealing never gives the
 # same ones twice. Bytes that are stored already count as written, as in WRITE_SWITCH. Nothing is written once the
 # drill has ended, however late the writer comes.
-# Returns {1} when written, {0, stored bytes or nothing} otherwise, {-1} after the end, {-2} when there is no room.
+# Returns {1} when written, {0, stored bytes or nothing} otherwise, {-1} after the end, {-2} when there is no room, {-3}
+# while others hold a pledge; they get no other.
 WRITE_JAR = """
 if redis.call('EXISTS', KEYS[2]) == 1 then return {-1} end
+if ARGV[6] ~= '*' then
+  local held = redis.call('GET', KEYS[3])
+  if held and string.sub(held, 1, #ARGV[6] + 1) ~= ARGV[6] .. ' ' then
+    redis.call('SET', KEYS[4], 1, 'EX', ARGV[7])
+    return {-3}
+  end
+end
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
 if stored == ARGV[2] then return {1} end
 if (stored or '') ~= ARGV[3] then return {0, stored} end

@@ -161,10 +161,17 @@ def _check_drill(drill: Drill, estate: Estate, digest: str) -> None:
 
 
 def compile_worlds(estate: Estate, secrets: Mapping[str, Mapping[int, str]] | None = None) -> dict[str, World]:
-    """Compile all targets, once for all epochs; `secrets` are fixed twins by target and index. Raises BadInput."""
-    secrets = secrets or {}
+    """Compile all targets, once for all epochs; `secrets` are fixed twins by target and index. Raises BadInput.
+
+    Without secrets the targets have no credential rules: for nodes that decide only, and send nothing of a client's.
+    """
     return {
-        name: compile_world(name, target, names=estate.credential_names, secrets=secrets.get(name))
+        name: compile_world(
+            name,
+            target,
+            names=estate.credential_names,
+            secrets=None if secrets is None else secrets.get(name, {}),
+        )
         for name, target in estate.targets.items()
     }
 

@@ -154,8 +154,10 @@ def compile_world(
     """Compile one target; `places` are what a drill may dial.
 
     `names` extend what looks like a credential, `secrets` are the values of fixed twins by their index in
-    `credentials`. Raises BadInput for a twin that cannot be sent.
+    `credentials`; None is for those who only decide and send nothing of a client's. Raises BadInput for a twin that
+    cannot be sent.
     """
+    ruled = target if secrets is not None else target.model_copy(update={"credentials": ()})
     tables = _tables(target.routes)
     return World(
         name=name,
@@ -166,6 +168,6 @@ def compile_world(
         allow=Hosts.of(target.allow),
         places=_places(tables),
         url_map=UrlMap.of(target),
-        rules=compile_rules(target, names=names, secrets=secrets or {}),
+        rules=compile_rules(ruled, names=names, secrets=secrets or {}),
         no_rules=compile_rules(Target(), names=names, secrets={}),
     )

@@ -134,8 +134,8 @@ def stage(redis_url: str, tmp_path: Path, estate: Estate) -> OpenStage:
 
     @asynccontextmanager
     async def opened(**options: Any) -> AsyncIterator[Stage]:
-        settings = {"state": tmp_path / "state", "scenarios": lambda: SCENARIOS, "token": TOKEN, "trust_after_s": 0.0}
-        settings |= options
+        usual: dict[str, Any] = {"state": tmp_path / "state", "scenarios": lambda: SCENARIOS, "token": TOKEN}
+        settings = {**usual, "trust_after_s": 0.0, **options}
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(Store.open(redis_url))
             url = await stack.enter_async_context(admin(settings.pop("estate", estate), store=store, **settings))

@@ -202,7 +202,7 @@ async def test_lines_that_redis_did_not_confirm_are_offered_again_by_themselves(
             await it.api.post_outcomes(LINES)
 
         async def are_counted() -> bool:
-            return (await it.store.read_score(drill)).counters.get("requests") == 2
+            return bool((await it.store.read_score(drill)).counters.get("requests") == 2)
 
         await eventually(are_counted)
 

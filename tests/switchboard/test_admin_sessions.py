@@ -62,13 +62,14 @@ def test_what_was_forgotten_is_kept_no_longer_than_the_session_would_have_lived(
     clock = Clock()
     sessions = opened(tmp_path, clock)
     sessions.forget(sessions.open(TOKEN))
-    (tmp_path / "admin.forgotten").open("a").write("rubbish\n")
+    path = tmp_path / "admin.forgotten"
+    path.write_text(path.read_text() + "rubbish\n")
     clock.now += 60
     opened(tmp_path, clock)
-    assert len((tmp_path / "admin.forgotten").read_text().splitlines()) == 1
+    assert len(path.read_text().splitlines()) == 1
     clock.now += SESSION_S
     opened(tmp_path, clock)
-    assert (tmp_path / "admin.forgotten").read_text() == ""
+    assert path.read_text() == ""
 
 
 def test_what_is_no_session_need_not_be_forgotten(tmp_path: Path) -> None:

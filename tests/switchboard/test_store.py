@@ -195,7 +195,7 @@ async def test_a_node_is_registered_until_it_says_goodbye(store: Store) -> None:
 async def last_word(store: Store, node_id: str, seconds_ago: float) -> None:
     """Let the last word of a node lie back, by the clock of Redis."""
     seconds, micros = await store._client.time()
-    await store._client.hset("esr:heard", node_id, str(seconds + micros / 1e6 - seconds_ago))  # type: ignore[misc]
+    await store._client.hset("esr:heard", node_id, str(seconds + micros / 1e6 - seconds_ago))
 
 
 async def test_two_processes_cannot_have_one_id(store: Store) -> None:
