@@ -22,12 +22,13 @@ from switchboard.exposure import expire_exposed, expose
 from switchboard.headers import Field
 from switchboard.leads import Scheme
 from switchboard.pocket import Pocket
-from switchboard.pockets import Pockets
+from switchboard.pockets import Change, Pockets
 from switchboard.world import World
 
 Piped = Callable[[bytes], list[bytes]]
 
-_BODILESS = frozenset({204, 304})
+_BODILESS = frozenset({101, 204, 304})
+_TOO_LARGE = "unread:answer is too large to learn from"
 
 
 class Answers:
@@ -39,7 +40,7 @@ class Answers:
         self._edge = edge
         self._pockets = pockets
 
-    def responseheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+    def responseheaders(self, flow: http.HTTPFlow) -> Awaitable[object] | None:
         """Clean an answer before any of it leaves; one that belongs to a side already left is dropped."""
         found, response = passage.of(flow), flow.response
         assert response is not None
@@ -49,7 +50,7 @@ class Answers:
             # mitmproxy takes an interim answer for the final one; what follows must answer no other request (HT-19).
             response.status_code = 502
             response.headers = http.Headers([(b"Content-Length", b"0"), (b"Connection", b"close")])
-        if self._edge.is_retiring(flow.client_conn.id) and not flow.request.is_http2:
+        if not flow.request.is_http2 and (found.closes or self._edge.is_retiring(flow.client_conn.id)):
             response.headers["connection"] = "close"
         response.stream = True
         if not found.forwarded:
@@ -65,7 +66,7 @@ class Answers:
         member = self._current.switch.member(found.ask.client, found.ask.user)
         return (member.drill.id if member and member.drill else None) != found.verdict.drill
 
-    def _clean(self, flow: http.HTTPFlow, found: Passage) -> Awaitable[None] | None:
+    def _clean(self, flow: http.HTTPFlow, found: Passage) -> Awaitable[object] | None:
         world, crossing, response = found.world, found.crossing, flow.response
         assert world is not None
         assert crossing is not None
@@ -78,7 +79,7 @@ class Answers:
         pipe = self._pipe(flow, found, scheme=scheme)
         cookies = set_cookies(raw) if world.isolates else []
         taught = learn(raw, None, rules=world.rules) if world.rules.learns else {}
-        if world.rules.learns and needs_answer(raw, world.rules):
+        if world.rules.learns and _has_body(flow) and needs_answer(raw, world.rules):
             self._read_whole(flow, found, raw, pipe=pipe)
         if not cookies and not taught:
             return None
@@ -89,7 +90,7 @@ class Answers:
         response, world = flow.response, found.world
         assert response is not None
         assert world is not None
-        if flow.request.method == "HEAD" or response.status_code in _BODILESS or response.status_code == 101:
+        if not _has_body(flow):
             return None
         fields = response.headers.fields
         pipe = rewrite.pipe(fields, world.url_map, world.target.limits, scheme=scheme, inject=_insertion(world, fields))
@@ -97,7 +98,7 @@ class Answers:
             if reason := rewrite.why_unread(fields):
                 self._witness.count(found.verdict.drill, f"unread:{reason}")
             return None
-        response.headers.fields = rewrite.head(fields, chunked=not flow.request.is_http2)
+        response.headers.fields = rewrite.head(fields, chunked=flow.request.http_version == "HTTP/1.1")
         response.stream = guarded = self._guarded(pipe, found)
         return guarded
 
@@ -112,21 +113,24 @@ class Answers:
         return run
 
     def _read_whole(self, flow: http.HTTPFlow, found: Passage, raw: tuple[Field, ...], *, pipe: Piped | None) -> None:
-        """Hold an answer back until it is read, so that what it teaches is known before the client can use it."""
+        """Hold an answer back until it is read, so that what it teaches is known before the client can use it.
+
+        One that turns out to be too large goes on all the same (`BoundedStream`), and teaches nothing.
+        """
         response, world = flow.response, found.world
         assert response is not None
         assert world is not None
-        length = response.headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > world.target.limits.body:
-            self._witness.count(found.verdict.drill, "unread:answer is too large to learn from")
+        length = next((value for name, value in raw if name.lower() == b"content-length"), b"0")
+        if length.isdigit() and int(length) > world.target.limits.body:
+            self._witness.count(found.verdict.drill, _TOO_LARGE)
             return
         found.lesson = raw
         found.pipe = pipe
         response.stream = False
 
-    async def _remember(
+    def _remember(
         self, flow: http.HTTPFlow, found: Passage, *, cookies: list[bytes], taught: dict[str, str]
-    ) -> None:
+    ) -> Awaitable[object] | None:
         """Put cookies and learned twins into the client's pocket before the answer leaves."""
         crossing, world, response, now = found.crossing, found.world, flow.response, time.time()
         assert crossing is not None
@@ -137,7 +141,6 @@ class Answers:
             jar = pocket.jar.store(cookies, url=crossing.url, now=now, upstream=crossing.upstream, reach=crossing.reach)
             return pocket.with_jar(jar).with_learned(taught)
 
-        await self._pockets.change(found.purse, found.pocket_key, change)
         if world.expose and cookies:
             lines = expose(
                 cookies,
@@ -148,45 +151,61 @@ class Answers:
                 upstream=crossing.upstream,
             )
             response.headers.fields = (*response.headers.fields, *((b"Set-Cookie", line) for line in lines))
+        return self._keep(found, change)
+
+    def _keep(self, found: Passage, change: Change) -> Awaitable[object] | None:
+        """Change a client's pocket; that is worth waiting for, but most answers set what is known already."""
+        pocket = self._pockets.at_hand(found.purse, found.pocket_key)
+        if pocket is not None and change(pocket) is pocket:
+            return None
+        return self._pockets.change(found.purse, found.pocket_key, change)
 
     def _deadline(self, found: Passage) -> float | None:
         drill = self._current.switch.drills.get(found.verdict.drill or "")
         return datetime.fromisoformat(drill.deadline).timestamp() if drill is not None else None
 
-    def response(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+    def response(self, flow: http.HTTPFlow) -> Awaitable[object] | None:
         """An answer has come whole; one that was held back for what it teaches goes on after that."""
         found = passage.of(flow)
         if flow.websocket is None:
             self._edge.land(flow)
         if found is None or found.lesson is None:
             return None
+        if flow.response is not None and flow.response.stream:
+            self._witness.count(found.verdict.drill, _TOO_LARGE)
+            return None
         return self._learn(flow, found, found.lesson)
 
-    async def _learn(self, flow: http.HTTPFlow, found: Passage, raw: tuple[Field, ...]) -> None:
+    def _learn(self, flow: http.HTTPFlow, found: Passage, raw: tuple[Field, ...]) -> Awaitable[object] | None:
         world, response = found.world, flow.response
         assert world is not None
         assert response is not None
         body = response.raw_content or b""
         coded = [value for name, value in raw if name.lower() == b"content-encoding"]
+        learned: dict[str, str] = {}
         try:
             plain = unpack(body, coded, limits=world.target.limits)
         except (Broken, Bomb) as error:
             self._witness.count(found.verdict.drill, f"unread:{error}")
         else:
             learned = learn(raw, plain, rules=world.rules)
-            if learned:
-                await self._pockets.change(found.purse, found.pocket_key, lambda pocket: pocket.with_learned(learned))
         if found.pipe is not None:
             body = b"".join((*found.pipe(body), *found.pipe(b"")))
         response.raw_content = body
         response.headers.pop("transfer-encoding", None)
         response.headers["content-length"] = str(len(body))
+        return self._keep(found, lambda pocket: pocket.with_learned(learned)) if learned else None
 
     def error(self, flow: http.HTTPFlow) -> None:
         self._edge.land(flow)
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         self._edge.land(flow)
+
+
+def _has_body(flow: http.HTTPFlow) -> bool:
+    assert flow.response is not None
+    return flow.request.method != "HEAD" and flow.response.status_code not in _BODILESS
 
 
 def _insertion(world: World, fields: tuple[Field, ...]) -> bytes | None:

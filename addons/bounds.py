@@ -126,12 +126,25 @@ class BoundedStream(HttpStream):
 
     def state_consume_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().state_consume_response_body(event)
-        if len(self.response_body_buf) > MOST_BODY:
+        found = passage.of(self.flow)
+        if found is not None and found.lesson is not None and found.world is not None:
+            if len(self.response_body_buf) > found.world.target.limits.body:
+                yield from self._let_go(found)
+        elif len(self.response_body_buf) > MOST_BODY:
             self.response_body_buf.clear()
             reason = f"HMS-ESR: an answer that has to be read whole is larger than {MOST_BODY} bytes"
             yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, reason, 502))
             yield SendHttp(RequestProtocolError(self.stream_id, reason, 502), self.context.server)
             self.client_state = self.state_errored
+
+    def _let_go(self, found: passage.Passage) -> layer.CommandGenerator[None]:
+        """Send on an answer that was held back for what it teaches, and is too large for that."""
+        assert self.flow.response is not None
+        self.flow.response.stream = found.pipe or True
+        held = bytes(self.response_body_buf)
+        self.response_body_buf.clear()
+        yield from self.start_response_stream()
+        yield from self.state_stream_response_body(ResponseData(self.stream_id, held))
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
         """Dial for an unread tunnel before it is answered: who cannot be reached is told with a 502."""

@@ -23,7 +23,8 @@ class Passage:
     For what is forwarded: the `world` it crossed into and how; `pocket` as it was then, under `pocket_key`. `swaps`:
     the request's body is read whole, since it may hold credentials with a rule. `lesson`: the fields of an answer
     that is read whole for what it teaches, and `pipe` what then rewrites it. `greeted`: a WebSocket's first message
-    has been seen. `exposed`: cookies of a past drill that a live request carried.
+    has been seen. `exposed`: cookies of a past drill that a live request carried. `closes`: the client asked for its
+    connection to end with the answer (RFC 9112 9.6).
     """
 
     ask: Ask
@@ -40,6 +41,7 @@ class Passage:
     pipe: Callable[[bytes], list[bytes]] | None = None
     greeted: bool = False
     exposed: bytes = b""
+    closes: bool = False
 
     @property
     def forwarded(self) -> bool:

@@ -25,6 +25,10 @@ from switchboard.switch import parse_address
 BASENAME = "hms-esr"
 
 
+class WrongProtocol(Exception):
+    """A server speaks another protocol than its route says: the connection ends."""
+
+
 def prepare_ca(state: Path) -> Path:
     """Make the product's own CA where there is none, once for all processes; return its certificate's path."""
     folder = state / "ca"
@@ -89,6 +93,14 @@ class Trust(tlsconfig.TlsConfig):
         start.conn.sni = name
         session.set_connect_state()
         start.ssl_conn = session
+
+    def tls_established_server(self, data: tls.TlsData) -> None:
+        """Refuse a server that does not speak HTTP/2 where its route says so; raises WrongProtocol.
+
+        Bodies go there without a length, and HTTP/1 would take them for further requests (LEAKS HT-03).
+        """
+        if self._dial.pins[data.conn.id].plan.h2 and data.conn.alpn != b"h2":
+            raise WrongProtocol("target does not speak HTTP/2")
 
     def _ca(self, live: bool, sandbox: str | None) -> str | None:
         estate = self._current.switch.estate

@@ -17,7 +17,7 @@ from bench.estates import BEARER, KEY, SESSION, TWIN_BEARER, TWIN_KEY
 
 PREFIX = b"/sandbox/profile/"
 _SECRETS = (BEARER.encode(), SESSION.encode(), KEY.encode())
-_TWINS = (TWIN_BEARER.encode(), TWIN_KEY.encode(), b"session=sandbox")
+_TWINS = (TWIN_BEARER.encode(), TWIN_KEY.encode())
 _HEAD_END = b"\r\n\r\n"
 
 

@@ -1,4 +1,4 @@
-"""The private Redis of a measurement, as `hms-esr up` starts it, kept in a child so that no side waits for it to start."""
+"""The private Redis of a measurement, as `hms-esr up` starts it."""
 
 from __future__ import annotations
 

@@ -45,17 +45,20 @@ def back_fields(
     """
     place = url_map.places.get(at[0].encode(), {}).get(at[1]) if at is not None else None
     moved = place is not None and place.prefixes != (b"",)
-    if not moved and not _needs_mapping(fields, url_map):
+    if not _needs_mapping(fields, url_map, moved=moved):
         return tuple(field for field in fields if field[0].lower() not in _REMOVED)
     mapper = _Mapper(url_map, scheme, origin, place=place)
     return tuple((name, mapper.value(name.lower(), value)) for name, value in fields if name.lower() not in _REMOVED)
 
 
-def _needs_mapping(fields: Sequence[Field], url_map: UrlMap) -> bool:
+def _needs_mapping(fields: Sequence[Field], url_map: UrlMap, *, moved: bool) -> bool:
+    """Return whether some field may change; `moved`: paths without a host are others in production."""
     for name, value in fields:
         lower = name.lower()
-        if lower in _POLICIES or (lower == b"set-cookie" and b"domain" in value.lower()):
+        if lower in _POLICIES or (lower == b"set-cookie" and (moved or b"domain" in value.lower())):
             return True  # hosts without a scheme, and domains above them, need not hold an anchor
+        if moved and lower in _LOCATIONS:
+            return True
     return url_map.mentions(b"\n".join([value for _, value in fields]))
 
 

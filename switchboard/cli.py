@@ -13,6 +13,7 @@ import click
 from switchboard import __version__, roles, steering, up
 from switchboard.errors import EsrError, InvalidFile
 from switchboard.estate_checks import estate_warnings, resolve_problems
+from switchboard.explaining import explain_verb
 from switchboard.options import DURATION, FACTOR, shared
 from switchboard.schema import schema_text
 from switchboard.settings import Settings, load_estate, load_scenarios
@@ -113,7 +114,7 @@ def _json(value: Any) -> str:
     return steering.as_json(value)
 
 
-for verb in steering.VERBS:
+for verb in (*steering.VERBS, explain_verb):
     cli.add_command(verb)
 
 

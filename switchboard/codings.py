@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import brotli  # type: ignore[import-untyped]
@@ -25,6 +26,8 @@ _LEAST_PIECE = 64 * 1024
 _BROTLI_SLICE, _ZSTD_SLICE = 16, 1024
 _ZSTD_WINDOW = 8 * 1024 * 1024  # RFC 9659 3: a larger one must not be used on the web
 _MOST_CODINGS = 2
+_MOST_REMEMBERED = 256
+_ACCEPTED = frozenset({b"identity", *(name.encode() for name in KNOWN)})
 # Small bodies may well be as repetitive as a bomb; they do no harm.
 RATIO_FROM = 16 * 1024 * 1024
 
@@ -64,9 +67,13 @@ def parse_codings(values: Iterable[bytes]) -> tuple[str, ...] | None:
 
 def known_only(accept_encoding: bytes) -> bytes:
     """Return an Accept-Encoding without the codings that cannot be rewritten; empty where none is left."""
+    return (_known_only if len(accept_encoding) <= _MOST_REMEMBERED else _known_only.__wrapped__)(accept_encoding)
+
+
+@lru_cache(64)  # clients send the same few all the time
+def _known_only(accept_encoding: bytes) -> bytes:
     items = [item.strip() for item in accept_encoding.split(b",")]
-    names = {b"identity", *(name.encode() for name in KNOWN)}
-    return b", ".join(item for item in items if item.partition(b";")[0].strip().lower() in names)
+    return b", ".join(item for item in items if item.partition(b";")[0].strip().lower() in _ACCEPTED)
 
 
 class _Inflate:

@@ -55,11 +55,14 @@ def cross(fields: Sequence[Field], ask: Ask, verdict: Verdict, *, world: World, 
     swapped = swap_head(
         fields, verdict.target, rules=world.rules if verdict.listed else world.no_rules, learned=pocket.learned
     )
+    vouched = swapped.vouched
+    if upstream.h2 and (_value(fields, b"te") or b"").strip().lower() == b"trailers":
+        vouched = (*vouched, (b"te", b"trailers"))  # gRPC servers insist on it (RFC 9113 8.2.2)
     origin = _value(fields, b"origin")
     led = world.url_map.there.get(origin.lower()) if origin is not None and verdict.listed else None
     crossed = headers.to_sandbox(swapped.plain, authority=upstream.authority, drill=verdict.drill, origin=led)
     plain = tuple(map(_readable, crossed.fields)) if verdict.listed else crossed.fields
-    vouched, reach = swapped.vouched, Reach.SAME_SITE
+    reach = Reach.SAME_SITE
     if verdict.listed and world.isolates:
         reach = reach_of(fields, url=url, method=ask.method)
         cookie = pocket.jar.cookie_header(url=url, now=now, reach=reach)
@@ -96,12 +99,12 @@ def come_back(
     """Return the fields of a sandbox's answer as the client gets them, its cookies aside."""
     upstream = verdict.upstream
     assert upstream is not None
+    if world.isolates or not verdict.listed:
+        fields = [field for field in fields if field[0].lower() != b"set-cookie"]
     if verdict.listed:
         at = (upstream.host, upstream.port)
         fields = back_fields(fields, world.url_map, scheme=scheme, origin=crossing.origin, at=at)
     kept = headers.to_client(fields, drill=verdict.drill)
-    if world.isolates or not verdict.listed:
-        return kept
     return kept + tuple(field for field in fields if field[0].lower() == b"set-cookie")
 
 

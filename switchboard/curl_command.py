@@ -21,6 +21,7 @@ _AFTER = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "2>", "2>&1", "&>", "<
 _GLOB = re.compile(r"\{[^{}]*\}|\[[^\]:]*\]")
 _BOUNDARY = "------------------------0123456789abcdef"
 _ENCODINGS = b"deflate, gzip, br, zstd"
+_JSON = ((b"Content-Type", b"application/json"), (b"Accept", b"application/json"))
 _FORM = b"application/x-www-form-urlencoded"
 
 
@@ -246,15 +247,17 @@ def _multipart(parts: list[tuple[str, str, str]]) -> str:
 def _fields(command: _Command, url: Target) -> tuple[Field, ...]:
     """Return the fields in curl's order; what `-H` names stands for curl's own, or (`Name:`) takes it out."""
     custom, named = _custom(command.headers)
+    if "json" in command.flags:
+        custom += [pair for pair in _JSON if pair[0].lower() not in named]
+        named.update((b"accept", b"content-type"))
     own = [*_login(command, url, custom), *_asking(command)]
     if command.cookies:
-        own.append((b"Cookie", "; ".join(command.cookies).encode("utf-8", "surrogateescape")))
+        own.append((b"Cookie", ";".join(command.cookies).encode("utf-8", "surrogateescape")))
     kept = [pair for pair in own if pair[0].lower() not in named]
     body = _body(command)
     framing: list[Field] = []
     if body or (command.data is not None and _method(command) == "POST"):
         media = b"multipart/form-data; boundary=" + _BOUNDARY.encode() if command.parts else _FORM
-        media = b"application/json" if "json" in command.flags else media
         framing = [(b"Content-Length", b"%d" % len(body)), (b"Content-Type", media)]
     return (*kept, *custom, *(pair for pair in framing if pair[0].lower() not in named))
 
@@ -292,7 +295,7 @@ def _asking(command: _Command) -> Iterator[Field]:
     agent = said.get("user-agent", "curl")
     if agent:
         yield b"User-Agent", agent.encode("utf-8", "surrogateescape")
-    yield b"Accept", b"application/json" if "json" in command.flags else b"*/*"
+    yield b"Accept", b"*/*"
     if "compressed" in command.flags:
         yield b"Accept-Encoding", _ENCODINGS
     if referer := said.get("referer", "").removesuffix(";auto"):

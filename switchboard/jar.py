@@ -157,10 +157,15 @@ def _put(kept: dict[Identity, Cookie], cookie: Cookie, now: float) -> None:
         return
     old = kept.get(identity)
     if old is not None:
-        cookie = replace(cookie, created=old.created)
-        if cookie.stored - old.stored < _RENEWED_S and replace(cookie, stored=old.stored) == old:
+        if cookie.stored - old.stored < _RENEWED_S and _means(cookie) == _means(old):
             return
+        cookie = replace(cookie, created=old.created)
     kept[identity] = cookie
+
+
+def _means(cookie: Cookie) -> tuple[bytes, bool, bool, SameSite, float | None]:
+    """Return what a cookie says besides its identity and its age."""
+    return cookie.value, cookie.secure, cookie.http_only, cookie.same_site, cookie.expires
 
 
 def _is_shadowed(cookie: Cookie, others: Iterable[Cookie]) -> bool:

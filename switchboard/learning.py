@@ -13,6 +13,15 @@ from switchboard.twins import fold, twin_flaw
 _FORGOTTEN = ""
 
 
+class _Answer:
+    """An answer's fields read once for all rules: of headers the first one of a name counts."""
+
+    def __init__(self, fields: Sequence[Field], document: object) -> None:
+        self.headers = {canonical(name): value.decode("latin-1") for name, value in reversed(fields)}
+        self.cookies = _cookies(fields)
+        self.document = document
+
+
 def needs_answer(fields: Iterable[Field], rules: Rules) -> bool:
     """Return whether an answer's body must be read, without content coding, to learn from it."""
     return rules.learns_bodies and body_kind(content_type(fields)) == "json"
@@ -25,8 +34,8 @@ def learn(fields: Sequence[Field], body: bytes | None, *, rules: Rules) -> dict[
     """
     if not rules.learns:
         return {}
-    document = _document(fields, body) if rules.learns_bodies and body else None
-    issued = [(rule, _issued(rule, fields, document)) for rule in rules.learners]
+    answer = _Answer(fields, _document(fields, body) if rules.learns_bodies and body else None)
+    issued = [(rule, _issued(rule, answer)) for rule in rules.learners]
     return {rule.key: text for rule, text in issued if text is not None and _is_usable(rule, text)}
 
 
@@ -45,16 +54,15 @@ def _document(fields: Sequence[Field], body: bytes) -> object:
         return None  # a sandbox's broken answer teaches nothing, and goes on as it is
 
 
-def _issued(rule: Rule, fields: Sequence[Field], document: object) -> str | None:
+def _issued(rule: Rule, answer: _Answer) -> str | None:
     where = rule.learn
     assert where is not None
     if where.cookie is not None:
-        return _cookie(fields, fold(where.cookie))
+        return answer.cookies.get(fold(where.cookie))
     if where.header is not None:
-        wanted = canonical(where.header.encode())
-        found = next((value.decode("latin-1") for name, value in fields if canonical(name) == wanted), None)
+        found = answer.headers.get(canonical(where.header.encode()))
     else:
-        value = _at(document, parse_pointer(where.pointer or ""))
+        value = _at(answer.document, parse_pointer(where.pointer or "")) if answer.document is not None else None
         found = value if isinstance(value, str) else None
     return _bare(found, rule)
 
@@ -66,14 +74,14 @@ def _bare(text: str | None, rule: Rule) -> str | None:
     return text.strip().replace("\t", " ").partition(" ")[2].strip()
 
 
-def _cookie(fields: Sequence[Field], wanted: str) -> str | None:
-    found = None
+def _cookies(fields: Sequence[Field]) -> dict[str, str]:
+    """Return the value of each cookie that is set, by its folded name, the last of one name; "" for one deleted."""
+    found = {}
     for name, line in fields:
         if name.lower() == b"set-cookie":
             pair, _, attributes = line.decode("latin-1").partition(";")
             key, _, value = pair.partition("=")
-            if fold(key.strip()) == wanted:
-                found = _FORGOTTEN if _deletes(attributes) else value.strip()
+            found[fold(key.strip())] = _FORGOTTEN if _deletes(attributes) else value.strip()
     return found
 
 

@@ -14,13 +14,12 @@ from __future__ import annotations
 import mmap
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 PLEDGE_MS = 500
 TRUSTED_S = 0.4  # of a pledge, from before it was asked for
+RENEWED_S = 0.2  # one request in so much time reads, so that the others never wait for a new one
 _SLOTS = 16 * 1024
 _BYTES = 8 * _SLOTS
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -28,12 +27,16 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 Seen = tuple[str, int, int]  # term of the pledge, stamp of all pockets, stamp of the pocket's slot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pledge:
-    """`term` is another one wherever writes without the page were possible in between; `until` is monotonic."""
+    """`term` is another one wherever writes without the page were possible in between.
+
+    Times are monotonic: memory is believed `until` then; from `renew_at` on somebody should ask for more.
+    """
 
     term: str
     until: float
+    renew_at: float
 
 
 class Stamps:
@@ -58,23 +61,22 @@ def slot_of(place: bytes) -> int:
     return 1 + zlib.crc32(place) % (_SLOTS - 1)
 
 
-@contextmanager
-def open_stamps(path: Path) -> Iterator[Stamps | None]:
-    """Map the page of a state folder, made where there is none; None where that is not possible.
-
-    Its board names the file as this kernel knows it, so that a page copied or mounted elsewhere is another one.
-    """
+def open_stamps(path: Path) -> Stamps | None:
+    """Map the page of a state folder, made where there is none; None where that is not possible."""
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(file, 0, _BYTES)  # a hole on a full disk would end the process on writing (SIGBUS)
-            found = os.fstat(file)
-            boot = _BOOT_ID.read_text().strip()
-            mapped = mmap.mmap(file, _BYTES)
-        finally:
-            os.close(file)
+        mapped, board = _mapped(path)
     except (OSError, ValueError):
-        yield None
-        return
-    with mapped, memoryview(mapped) as raw, raw.cast("Q") as page:
-        yield Stamps(page, f"{boot}.{found.st_dev}.{found.st_ino}")
+        return None
+    return Stamps(memoryview(mapped).cast("Q"), board)
+
+
+def _mapped(path: Path) -> tuple[mmap.mmap, str]:
+    """Return the file in memory, and its name to this kernel: one copied or mounted elsewhere is another board."""
+    boot = _BOOT_ID.read_text().strip()
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(file, 0, _BYTES)  # a hole on a full disk would end the process when it is written (SIGBUS)
+        found = os.fstat(file)
+        return mmap.mmap(file, _BYTES), f"{boot}.{found.st_dev}.{found.st_ino}"
+    finally:
+        os.close(file)

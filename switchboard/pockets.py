@@ -24,7 +24,7 @@ from typing import Protocol
 
 from switchboard.errors import Unavailable
 from switchboard.pocket import Pocket, Written
-from switchboard.pocket_stamps import PLEDGE_MS, TRUSTED_S, Pledge, Seen, Stamps, slot_of
+from switchboard.pocket_stamps import PLEDGE_MS, RENEWED_S, TRUSTED_S, Pledge, Seen, Stamps, slot_of
 from switchboard.seal import Seal
 
 Address = tuple[str, str]  # drill, key
@@ -118,8 +118,11 @@ class Pockets:
 
     def at_hand(self, drill: str, key: str) -> Pocket | None:
         """Return a client's pocket where memory is certain to be what the store holds, else None: then `open` it."""
-        entry, pledge = self._entries.get((drill, key)), self._pledges.get(drill)
-        if entry is None or pledge is None or self._stamps is None or self._clock() >= pledge.until:
+        entry, pledge, now = self._entries.get((drill, key)), self._pledges.get(drill), self._clock()
+        if entry is None or pledge is None or self._stamps is None or now >= pledge.until:
+            return None
+        if now >= pledge.renew_at:
+            pledge.renew_at = now + READ_S
             return None
         is_current = entry.is_stored and entry.seen == self._stamps.seen(entry.slot, term=pledge.term)
         return entry.pocket if is_current else None
@@ -128,8 +131,6 @@ class Pockets:
         """Return a client's pocket as the store holds it now, or as it was last seen where that is away."""
         if drill in self._ended:
             return Pocket.empty()
-        if (pocket := self.at_hand(drill, key)) is not None:
-            return pocket
         is_fresh = await self._refresh(drill, key)
         entry = self._entries.get((drill, key))
         if is_fresh and entry is not None and not (entry.is_stored or entry.writing.locked()):
@@ -138,13 +139,16 @@ class Pockets:
 
     async def change(self, drill: str, key: str, change: Change) -> Pocket:
         """Change a client's pocket and return it, once every worker sees the change (or the store is away)."""
-        pocket = await self.open(drill, key)
+        pocket = self.at_hand(drill, key)
+        if pocket is None:
+            pocket = await self.open(drill, key)
         changed = change(pocket)
         if drill in self._ended:
             return pocket
-        entry = self._entry((drill, key))
-        if changed is pocket and entry.is_stored:
+        known = self._entries.get((drill, key))
+        if changed is pocket and (known is None or known.is_stored):
             return pocket
+        entry = self._entry((drill, key))
         entry.pocket = changed  # or the same change is being stored for another answer: this one waits for it too
         await self._write_bounded((drill, key), entry)
         return Pocket.empty() if drill in self._ended else entry.pocket
@@ -218,7 +222,7 @@ class Pockets:
         seen = {key: stamps.seen(_slot((drill, key)), term="") for key in keys}  # before the store is asked
         term, found = await self._store.read_pledged(drill, keys, board=stamps.board, hold_ms=PLEDGE_MS)
         if term:
-            self._pledges[drill] = Pledge(term, asked_at + TRUSTED_S)
+            self._pledges[drill] = Pledge(term, until=asked_at + TRUSTED_S, renew_at=asked_at + RENEWED_S)
             mine.seen = {key: (term, *noted[1:]) for key, noted in seen.items()}
         else:
             self._pledges.pop(drill, None)
@@ -241,7 +245,7 @@ class Pockets:
         if data == entry.data:
             return
         if not entry.is_stored:
-            self._stamp(entry.slot)  # it may be ours, from a call that seemed to have failed
+            self._stamp(entry.slot)  # it may be ours, of a call that came late
         try:
             fresh, revision = self._unsealed(address, data)
         except ValueError:
@@ -283,10 +287,12 @@ class Pockets:
             pocket, revision, known = entry.pocket, entry.revision + 1, entry.data
             data = self._seal.close(pocket.to_json(revision=revision), place=_place(address))
             board = self._stamps.board if self._stamps is not None else ""
-            outcome, stored = await self._store.write_jar(
-                *address, data, expected=known, ttl_s=self._ttl_s, board=board
-            )
-            self._stamp(entry.slot)
+            try:
+                outcome, stored = await self._store.write_jar(
+                    *address, data, expected=known, ttl_s=self._ttl_s, board=board
+                )
+            finally:
+                self._stamp(entry.slot)  # a call that seems to have failed may have stored it
             if outcome is Written.CONFLICT:
                 self._adopt(address, entry, stored, known=known)
             elif outcome is Written.PLEDGED:

@@ -33,6 +33,7 @@ from addons.trust import Trust
 from addons.witness import Witness
 from switchboard.errors import Unavailable
 from switchboard.pocket_memory import MemoryStore
+from switchboard.pocket_stamps import open_stamps
 from switchboard.pockets import Pockets, PocketStore
 from switchboard.seal import Seal, load_key
 from switchboard.switch import Switch
@@ -136,7 +137,7 @@ async def worker(
     edge = Edge(doors.handlers, logins)
     entrance = Entrance(current, logins, witness)
     seal, shared = Seal(load_key(state / "keys" / "pockets")), store or MemoryStore()
-    pockets = Pockets(shared, seal, stamps=stamps)
+    pockets = Pockets(shared, seal, stamps=open_stamps(state / "pockets.stamps"))
     mocks = Mocks(current, witness, edge, store=shared, seal=seal, files=files or {})
     forward = Forward(witness, pockets)
     reroute = Reroute(current, logins, witness, edge=edge, forward=forward, mocks=mocks, hold_s=hold_s)

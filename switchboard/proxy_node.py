@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,15 +46,21 @@ class Supplies:
     protected: frozenset[tuple[str, int]] = frozenset()
 
 
-async def first_document(store: Store, keepsake: Path) -> SwitchDocument:
+async def first_document(
+    store: Store, keepsake: Path, *, tell: Callable[[], Awaitable[None]] | None = None
+) -> SwitchDocument:
     """Return the document to start with: the higher epoch of the store's and the one kept on disk.
 
     A store that lost its data must not end a drill, so a node that was in one stays in it (LEAKS CP-03). With
-    neither there is nothing to know: the node waits for admin, which always writes one. Raises Unavailable while
-    Redis cannot be asked.
+    neither there is nothing to know: the node waits for admin, which always writes one, and says all the while
+    (`tell`) that it is there. Raises Unavailable while Redis cannot be asked.
     """
     saved = kept(keepsake)
+    told = time.monotonic()
     while True:
+        if tell is not None and time.monotonic() - told >= BEAT_S:
+            await tell()
+            told = time.monotonic()
         stored = await store.read_switch()
         documents = [document for document in (stored, saved) if document is not None]
         if documents:
@@ -170,7 +176,7 @@ async def serve(
     worlds = compile_worlds(estate, supplies.twins)
     node = _Node(node_id, store, estate, state / "nodes" / f"{node_id}.switch.json", incarnation, worlds)
     await node.tell()
-    document = await first_document(store, node.keepsake)
+    document = await first_document(store, node.keepsake, tell=node.tell)
     try:
         switch = compile_switch(estate, document, worlds=worlds)
     except ValueError as error:

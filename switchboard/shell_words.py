@@ -32,8 +32,9 @@ def shell_words(text: str) -> tuple[list[str], bool]:
             return shlex.quote(_IN_QUOTES.sub(lambda escape: escape[1] or "", double))
         return "" if found[0][-1] == "\n" else found[0]
 
+    quoted = _QUOTED.sub(plain, text.strip())
     try:
-        return shlex.split(_QUOTED.sub(plain, text.strip()), posix=True), expands
+        return shlex.split(quoted, posix=True), expands
     except ValueError:
         raise ValueError("its quotes do not close") from None
 

@@ -50,12 +50,14 @@ class Specimen:
 
     @property
     def sent(self) -> tuple[Field, ...]:
-        """Return all fields, with the Host and the length that a client adds by itself."""
+        """Return all fields, Host first, with the Host and the length that a client adds by itself."""
         names = {name.lower() for name, _ in self.fields}
-        host = () if b"host" in names else ((b"Host", self.authority.encode("utf-8", "surrogateescape")),)
+        host = tuple(pair for pair in self.fields if pair[0].lower() == b"host")
+        host = host or ((b"Host", self.authority.encode("utf-8", "surrogateescape")),)
+        others = tuple(pair for pair in self.fields if pair[0].lower() != b"host")
         is_framed = not self.body or not names.isdisjoint((b"content-length", b"transfer-encoding"))
         length = () if is_framed else ((b"Content-Length", b"%d" % len(self.body)),)
-        return (*host, *self.fields, *length)
+        return (*host, *others, *length)
 
     def with_notes(self, *notes: str) -> Specimen:
         return replace(self, notes=(*self.notes, *notes))

@@ -90,8 +90,9 @@ return 1
 """
 
 # KEYS: the jars of a drill, its pledge, the mark that its writers are mixed. ARGV: a board, the term of a new pledge
-# (begins with the board and a space), milliseconds that it holds, then keys of jars. Renews the pledge of this board or gives
-# one where there is none, unless writers are mixed. Returns the term ('' for no pledge), then what is stored for each key.
+# (begins with the board and a space), milliseconds that it holds, then keys of jars. Renews the pledge of this board,
+# or gives one where there is none, unless writers are mixed. Returns the term ('' for no pledge), then what is stored
+# for each key.
 READ_PLEDGED = """
 local held, found = redis.call('GET', KEYS[2]), {''}
 if redis.call('EXISTS', KEYS[3]) == 0 then
@@ -107,11 +108,11 @@ return found
 
 # KEYS: the jars of a drill (a hash), the mark of its end, its pledge, the mark that its writers are mixed. ARGV: key of
 # the jar, its new bytes, the bytes it builds upon ('' for none), seconds to keep, most jars, the writer's board ('' for
-# none, '*' for what nobody counts on), seconds that writers count as mixed. Compare-and-set by the bytes themselves: sealing never gives the
-# same ones twice. Bytes that are stored already count as written, as in WRITE_SWITCH. Nothing is written once the
-# drill has ended, however late the writer comes.
+# none, '*' for what nobody counts on), seconds that writers count as mixed. Compare-and-set by the bytes themselves:
+# sealing never gives the same ones twice. Bytes that are stored already count as written, as in WRITE_SWITCH. Nothing
+# is written once the drill has ended, however late the writer comes.
 # Returns {1} when written, {0, stored bytes or nothing} otherwise, {-1} after the end, {-2} when there is no room, {-3}
-# while others hold a pledge; they get no other.
+# while workers of another board hold a pledge; they get no other.
 WRITE_JAR = """
 if redis.call('EXISTS', KEYS[2]) == 1 then return {-1} end
 if ARGV[6] ~= '*' then

@@ -32,7 +32,7 @@ def a_sender(head: bytes = b"GET /{n} HTTP/1.1\r\n\r\n") -> tuple[Sender, Tally,
     return sender, tally, transport
 
 
-@pytest.mark.parametrize("word", ["clean", "dirty"])
+@pytest.mark.parametrize("word", ["clean", "astray"])
 async def test_answers_with_the_marker_are_right_and_all_others_wrong(word: str) -> None:
     server = await asyncio.get_running_loop().create_server(Origin, "127.0.0.1", 0)
     async with server:
@@ -41,7 +41,7 @@ async def test_answers_with_the_marker_are_right_and_all_others_wrong(word: str)
         count = await measure(plan)
     assert count.lost == 0
     assert (count.right > 0) is (word == "clean")
-    assert (count.wrong > 0) is (word == "dirty")
+    assert (count.wrong > 0) is (word == "astray")
 
 
 def test_an_answer_counts_when_it_is_whole_and_the_next_request_follows_it() -> None:
@@ -50,6 +50,15 @@ def test_an_answer_counts_when_it_is_whole_and_the_next_request_follows_it() -> 
         sender.data_received(bytes([byte]))
     assert (tally.right, len(transport.written)) == (0, 1)
     sender.data_received(b"!")
+    assert (tally.right, tally.wrong, len(transport.written)) == (1, 0, 2)
+
+
+def test_an_answer_in_chunks_counts_when_its_last_chunk_has_come() -> None:
+    sender, tally, transport = a_sender()
+    for byte in b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nright!\r\n0\r\n\r":
+        sender.data_received(bytes([byte]))
+    assert (tally.right, len(transport.written)) == (0, 1)
+    sender.data_received(b"\n")
     assert (tally.right, tally.wrong, len(transport.written)) == (1, 0, 2)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.child import child, module
-from bench.peers import mitmdump, over_tls, without_policy, workers
+from bench.estates import BARE, RICH
+from bench.peers import WITH_KEY, WITH_TWINS, mitmdump, over_tls, without_policy, workers
 from bench.proxy import Field, Pace, least_against_mitmdump, room_note
 from bench.scene import scene
 from bench.table import Round
@@ -37,6 +38,8 @@ def test_every_side_answers_every_request_as_it_must(tmp_path: Path) -> None:
             stock,
             two,
             stack.enter_context(without_policy(stage, "no policy")),
+            stack.enter_context(workers(stage, "rich", estate=RICH, asked=WITH_TWINS)),
+            stack.enter_context(workers(stage, "bare", estate=BARE, asked=WITH_KEY)),
             over_tls(stock, "stock, TLS", ca=tmp_path / "mitmdump" / "mitmproxy-ca-cert.pem"),
             over_tls(two, "two, TLS", ca=tmp_path / "state" / "ca" / "hms-esr-ca-cert.pem"),
         ):

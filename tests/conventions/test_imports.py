@@ -16,19 +16,19 @@ def words(text: str) -> frozenset[str]:
 PURE = {
     "switchboard": words(
         """anchors answer_fields authority banner codings cookie cookie_date credential_body credential_checks
-        credential_cookies credential_head credential_messages credential_rules credentials crossing curl_command curl_options
-        dialing drill durations errors estate estate_checks estate_file estate_paths expectations explain exposure
-        fingerprint gate headers jar json_spans leads learning ledger limits mapping mock_checks mock_request
-        mock_template mocks multipart nftables node openapi outbox overlap packing parameters pathname pocket policy
-        redaction rewrite scenario scenario_file schema scorecard screen shell_words site sizes specimen spelling steward switch
-        target_checks twins verdict world yaml_lines zone"""
+        credential_cookies credential_head credential_messages credential_rules credentials crossing curl_command
+        curl_options dialing drill durations errors estate estate_checks estate_file estate_paths expectations explain
+        explained exposure fingerprint gate headers jar json_spans leads learning ledger limits mapping mock_checks
+        mock_request mock_template mocks multipart near_misses nftables node openapi outbox overlap packing parameters
+        pathname pocket policy redaction rewrite scenario scenario_file schema scorecard screen sending shell_words
+        shown site sizes specimen spelling stand_ins steward switch target_checks twins verdict world yaml_lines zone"""
     ),
     "generator": words("entry events outcome pacing profile readers reorder replay request sessions visitors"),
     "sandbox": words("placing side"),
 }
 EDGE = words(
-    """admin admin_* client compose dns_shim ending guard keepsake options pocket_memory pocket_stamps pockets ports proxy proxy_*
-    redis_server seal settings store store_*"""
+    """admin admin_* client compose dns_shim ending guard keepsake options pocket_memory pocket_stamps pockets ports
+    proxy proxy_* redis_server seal settings store store_*"""
 )
 # What wires: the command line and the parts of it that start or show something.
 PROGRAMS = words(

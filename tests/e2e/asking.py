@@ -163,6 +163,10 @@ class Two:
     _ended: set[int] = field(default_factory=set)
     closed: bool = False
     settings: dict[int, int] = field(default_factory=dict)
+    trailing: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def body(self, stream: int) -> bytes:
+        return self._bodies.get(stream, b"")
 
     async def start(self, fields: Fields, *, end: bool = True) -> int:
         """Send a head; return the stream's number."""
@@ -182,7 +186,7 @@ class Two:
     async def answer(self, stream: int) -> Answer:
         """Read until a stream has ended; status 0 where it was reset or the connection closed."""
         while stream not in self._ended and not self.closed:
-            await self._read()
+            await self.read()
         head = self._heads.get(stream)
         if head is None:
             return NOTHING
@@ -198,7 +202,7 @@ class Two:
         except (ConnectionError, ssl.SSLError):
             return NOTHING
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
         try:
             data = await self.line.reader.read(65536)
         except (ConnectionError, ssl.SSLError):
@@ -218,6 +222,8 @@ class Two:
         elif isinstance(event, h2.events.DataReceived):
             self._bodies[event.stream_id] = self._bodies.get(event.stream_id, b"") + event.data
             self.state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.TrailersReceived):
+            self.trailing[event.stream_id] = [(n.decode(), v.decode()) for n, v in event.headers]
         elif isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
             self._ended.add(event.stream_id)
         elif isinstance(event, h2.events.ConnectionTerminated):

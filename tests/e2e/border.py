@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.certificates import ServerFiles
@@ -79,9 +79,9 @@ drain: {drain}
 class Border:
     """`sandbox` gets what is plain, `secure` what `https://api.cms.example` leads to beside its profile."""
 
-    stage: Stage
-    sandbox: Origin
-    secure: Origin
+    stage: Stage = field(repr=False)
+    sandbox: Origin = field(repr=False)
+    secure: Origin = field(repr=False)
 
     def counted(self) -> Counter[str]:
         """Return what the drill has counted since this was asked last."""

@@ -140,13 +140,12 @@ class _Wire:
     def __init__(self, reader: asyncio.StreamReader, origin: Origin) -> None:
         self._reader = reader
         self._origin = origin
-        self._held = b""
+        self._held = bytearray()
 
     async def some(self) -> bytes:
         """Return what is there, at least a byte; b"" at the end."""
         if self._held:
-            data, self._held = self._held, b""
-            return data
+            return self._cut(len(self._held))
         return await self._reader.read(_MOST)
 
     async def _more(self) -> bool:
@@ -158,14 +157,18 @@ class _Wire:
     async def _take(self, size: int) -> bytes:
         while len(self._held) < size:
             if not await self._more():
-                raise asyncio.IncompleteReadError(self._held, size)
-        data, self._held = self._held[:size], self._held[size:]
+                raise asyncio.IncompleteReadError(b"", size)
+        return self._cut(size)
+
+    def _cut(self, size: int) -> bytes:
+        data = bytes(self._held[:size])
+        del self._held[:size]
         return data
 
     async def _until(self, end: bytes) -> bytes:
         while end not in self._held:
             if not await self._more():
-                raise asyncio.IncompleteReadError(self._held, None)
+                raise asyncio.IncompleteReadError(b"", None)
         return await self._take(self._held.index(end) + len(end))
 
     async def request(self, writer: asyncio.StreamWriter) -> Received | None:

@@ -90,7 +90,7 @@ async def upload(two: Two, stream: int, size: int) -> None:
     left, block = size, 16_384
     while left and stream not in two._ended:
         while two.state.local_flow_control_window(stream) < block and stream not in two._ended:
-            await two._read()
+            await two.read()
         left -= min(block, left)
         await two.data(stream, bytes(block), end=not left)
         await asyncio.sleep(0)
@@ -100,6 +100,6 @@ async def downloaded(two: Two, stream: int) -> int:
     """Read a body to its end and keep none of it; return its size."""
     size = len(two._bodies.pop(stream, b""))
     while stream not in two._ended:
-        await two._read()
+        await two.read()
         size += len(two._bodies.pop(stream, b""))
     return size

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import brotli  # type: ignore[import-untyped]
@@ -19,7 +19,7 @@ import zstandard
 from tests.e2e import asking
 from tests.e2e.asking import Line
 from tests.e2e.border import API, MEMBERS, WWW, Border, border
-from tests.e2e.origin import Origin, Received, Reply, chunk, echo, reply
+from tests.e2e.origin import Hangup, Origin, Received, Reply, chunk, echo, reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,7 +32,7 @@ LOGIN = "Authorization: Bearer prod-token\r\nCookie: session=prod-session; theme
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One request. `at` is the sandbox's own address in an answer's text; `is_open`: an answer without end."""
+    """One request. `at` is the sandbox's own address in an answer's text."""
 
     id: str
     path: str = "/page?a=1&b=%20x"
@@ -41,8 +41,6 @@ class Row:
     fields: str = ""
     body: bytes = b""
     answer: Callable[[str], Reply] = lambda at: echo(Received(b""))
-    is_open: bool = False
-    drops: bool = field(default=False)  # the proxy keeps the connection, whatever the client asked
 
 
 def text(body: str, fields: str = HTML, *, status: int = 200) -> Callable[[str], Reply]:
@@ -65,6 +63,12 @@ async def events(at: str) -> AsyncIterator[bytes]:
     for number in range(3):
         yield f"id: {number}\ndata: http://{at}/{number}\n\n".encode()
         await asyncio.sleep(0.01)
+    raise Hangup
+
+
+async def cut(at: str) -> AsyncIterator[bytes]:
+    yield reply(b"{}", fields=JSON, length=False)
+    raise Hangup
 
 
 FILE = b"".join(
@@ -125,8 +129,8 @@ ROWS = [
     Row("token", "/token", "POST", answer=text('{"access_token": "sandbox-token", "next": "http://@/x"}', JSON)),
     Row("token again", fields=LOGIN),
     Row("script's own", fields="X-XSRF-TOKEN: prod-x\r\nCookie: XSRF-TOKEN=prod-x; esr-XSRF-TOKEN=x1\r\n"),
-    Row("events", answer=events, is_open=True),
-    Row("cut short", answer=lambda at: reply(b"{}", fields=f"{JSON}Connection: close\r\n", length=False), is_open=True),
+    Row("events", answer=events),
+    Row("ended by the connection", answer=cut),
 ]
 
 DOORS = {"in the clear": ("regular", "steered"), "in TLS": ("regular, TLS", "steered, TLS")}

@@ -303,3 +303,40 @@ async def test_a_stranger_is_refused_and_a_member_and_an_outsider_are_not(tmp_pa
         for client, status in ((MEMBER, 200), (OUTSIDER, 200), ("127.0.3.3", 0)):
             async with asyncio.timeout(5), asking.line(scene.proxy, client=client) as line:
                 assert (await line.ask(GET)).status == status
+
+
+async def test_a_worker_that_finds_no_switch_anywhere_waits_for_one(tmp_path: Path) -> None:
+    """CP-05: an empty store is no reason to believe that nobody is in a drill."""
+    async with stage(tmp_path) as scene:
+        shelf = Shelf(None)
+        shelf.present.set()
+        shelf.gone.set()
+        async with asyncio.timeout(10), node(scene, shelf) as worker:
+            await asyncio.sleep(0.3)
+            assert not is_open(worker.port)
+            assert not worker.serving.done()
+            shelf.document = SwitchDocument(epoch=3)
+            await worker.bound.wait()
+            assert shelf.acknowledged == [0, 3]
+            worker.stop.set()
+
+
+async def test_a_worker_keeps_the_switch_it_started_with(tmp_path: Path, sandbox_names: None) -> None:
+    """CP-03: a worker that joined late stays in the drill when the store then loses everything."""
+    async with stage(tmp_path) as scene:
+        shelf = Shelf(drilled(Phase.RUNNING, epoch=5))
+        shelf.present.set()
+        shelf.gone.set()
+        async with asyncio.timeout(10), node(scene, shelf) as worker:
+            await worker.bound.wait()
+            worker.stop.set()
+            await worker.serving
+        lost = Shelf(None)
+        lost.present.set()
+        lost.gone.set()
+        async with asyncio.timeout(10), node(scene, lost) as worker:
+            await worker.bound.wait()
+            async with asking.line(worker.port) as line:
+                assert (await line.ask(GET)).side == "sandbox"
+            worker.stop.set()
+        assert scene.prod.books.silent

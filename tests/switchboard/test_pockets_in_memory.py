@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from switchboard import pockets as pockets_module
 from switchboard.errors import Unavailable
 from switchboard.pocket import Pocket, Written
+from switchboard.pocket_stamps import RENEWED_S, TRUSTED_S, Stamps
 from switchboard.pockets import Change, Pockets
 from switchboard.seal import Seal
 
@@ -38,6 +39,7 @@ class Memory:
         self.ended: set[str] = set()
         self.calls: Counter[str] = Counter()
         self.away = False
+        self.term = "one"
         self.gate: asyncio.Event | None = None
         self.writing = asyncio.Event()
 
@@ -55,8 +57,13 @@ class Memory:
         await asyncio.sleep(0)
         return found
 
+    async def read_pledged(
+        self, drill_id: str, keys: Sequence[str], *, board: str, hold_ms: int
+    ) -> tuple[str, list[bytes | None]]:
+        return self.term, await self.read_jars(drill_id, keys)
+
     async def write_jar(
-        self, drill_id: str, key: str, data: bytes, *, expected: bytes | None, ttl_s: int
+        self, drill_id: str, key: str, data: bytes, *, expected: bytes | None, ttl_s: int, board: str | None = None
     ) -> tuple[Written, bytes | None]:
         self.writing.set()
         await self._called("write")
@@ -115,6 +122,86 @@ async def test_who_leads_a_reading_and_is_cancelled_leaves_it_to_the_others() ->
         leader.cancel()
         memory.gate.set()
     assert [cookies(task.result()) for task in (first, *followers)] == [b"sid=1"] * 4
+
+
+def paged(memory: Memory, clock: Callable[[], float] = lambda: 0.0) -> list[Pockets]:
+    """Return two workers of one host."""
+    page = Stamps(memoryview(bytearray(8 * 16 * 1024)).cast("Q"), "board")
+    return [Pockets(memory, SEAL, stamps=page, clock=clock) for _ in range(2)]
+
+
+async def test_what_was_read_is_at_hand_until_another_worker_has_changed_it() -> None:
+    one, two = paged(Memory())
+    assert one.at_hand("d", "k") is None
+    await one.open("d", "k")
+    assert one.at_hand("d", "k") is Pocket.empty()
+    await two.change("d", "k", setting(b"sid=1"))
+    assert one.at_hand("d", "k") is None
+    assert cookies(await one.open("d", "k")) == b"sid=1"
+    assert cookies(one.at_hand("d", "k") or Pocket.empty()) == b"sid=1"
+
+
+async def test_a_pocket_whose_change_is_still_being_stored_is_not_at_hand() -> None:
+    memory = Memory()
+    one, _ = paged(memory)
+    await one.open("d", "k")
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(one.change("d", "k", setting(b"sid=1")))
+        await memory.writing.wait()
+        assert one.at_hand("d", "k") is None
+
+
+async def test_a_change_that_lands_while_it_is_read_is_read_again() -> None:
+    memory = Memory()
+    one, two = paged(memory)
+    memory.gate = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        early = tasks.create_task(one.open("d", "k"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        gate, memory.gate = memory.gate, None
+        await two.change("d", "k", setting(b"sid=1"))
+        gate.set()
+    assert early.result() == Pocket.empty()
+    assert one.at_hand("d", "k") is None
+
+
+async def test_an_answer_that_sets_what_another_is_storing_waits_for_it() -> None:
+    memory = Memory()
+    one, two = paged(memory)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(one.change("d", "k", setting(b"sid=1")))
+        await memory.writing.wait()
+        assert cookies(await one.change("d", "k", setting(b"sid=1"))) == b"sid=1"
+        assert cookies(await two.open("d", "k")) == b"sid=1"
+
+
+async def test_nothing_is_at_hand_once_the_pledge_is_over_and_one_request_renews_it_before() -> None:
+    now = 0.0
+    one, _ = paged(Memory(), lambda: now)
+    await one.open("d", "k")
+    now = RENEWED_S
+    assert [one.at_hand("d", "k") for _ in range(3)] == [None, Pocket.empty(), Pocket.empty()]
+    now = TRUSTED_S
+    assert one.at_hand("d", "k") is None
+
+
+async def test_nothing_is_at_hand_under_another_pledge_or_none() -> None:
+    memory = Memory()
+    one, _ = paged(memory)
+    for term in ("two", ""):
+        await one.open("d", "k")
+        assert one.at_hand("d", "k") is not None
+        memory.term = term
+        await one.open("d", "other")
+        assert one.at_hand("d", "k") is None
+
+
+async def test_the_end_of_a_drill_leaves_nothing_at_hand_at_any_worker() -> None:
+    one, two = paged(Memory())
+    await one.open("d", "k")
+    await two.end("d")
+    assert one.at_hand("d", "k") is None
 
 
 async def test_a_change_cut_off_while_it_is_stored_is_stored_later() -> None:
@@ -186,15 +273,18 @@ steps = st.lists(
 )
 
 
-@given(steps)
-def test_cookies_never_cross_drills_or_keys_and_none_is_lost_while_the_store_is_there(plan: Any) -> None:
-    asyncio.run(_play(plan))
+@given(steps, st.booleans())
+def test_cookies_never_cross_drills_or_keys_and_none_is_lost_while_the_store_is_there(
+    plan: Any, has_page: bool
+) -> None:
+    asyncio.run(_play(plan, has_page))
 
 
-async def _play(plan: list[tuple[str, int, str, str, int]]) -> None:
+async def _play(plan: list[tuple[str, int, str, str, int]], has_page: bool) -> None:
     """Play steps one after another; each cookie's value says where it belongs."""
     memory = Memory()
-    workers = [Pockets(memory, SEAL) for _ in range(3)]
+    page = Stamps(memoryview(bytearray(8 * 16 * 1024)).cast("Q"), "board") if has_page else None
+    workers = [Pockets(memory, SEAL, stamps=page) for _ in range(3)]
     ended: set[str] = set()
     expected: dict[tuple[str, str], dict[bytes, bytes]] = {}
     calm = True
@@ -216,12 +306,14 @@ async def _play(plan: list[tuple[str, int, str, str, int]]) -> None:
         elif what == "lose":
             memory.held.clear()
             calm = False
-        pocket = await pockets.open(drill, key)
-        mark = b"%s.%s." % (drill.encode(), key.encode())
-        assert all(one.value.startswith(mark) for one in pocket.jar.cookies)
-        if calm:
-            known = {one.name: one.value for one in pocket.jar.cookies}
-            assert known == ({} if drill in ended else held)
+        for pocket in (pockets.at_hand(drill, key), await pockets.open(drill, key), pockets.at_hand(drill, key)):
+            if pocket is None:
+                continue
+            mark = b"%s.%s." % (drill.encode(), key.encode())
+            assert all(one.value.startswith(mark) for one in pocket.jar.cookies)
+            if calm:
+                known = {one.name: one.value for one in pocket.jar.cookies}
+                assert known == ({} if drill in ended else held)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=20))
