@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from itertools import chain
 
 from mitmproxy import http
 
 from addons import passage
+from addons.bounds import OURS
 from addons.current import Current
 from addons.edge import Edge
 from addons.passage import Passage
+from addons.replies import refusal
 from addons.witness import Witness
-from switchboard import rewrite
+from switchboard import headers, rewrite
 from switchboard.banner import banner_html
 from switchboard.codings import Bomb, Broken, unpack
 from switchboard.credentials import learn, needs_answer
@@ -23,11 +26,15 @@ from switchboard.headers import Field
 from switchboard.leads import Scheme
 from switchboard.pocket import Pocket
 from switchboard.pockets import Change, Pockets
+from switchboard.verdict import Kind
 from switchboard.world import World
 
 Piped = Callable[[bytes], list[bytes]]
 
 _BODILESS = frozenset({101, 204, 304})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_SPLITS = "answer: line break in a field"
+_CUT_SHORT = "answer is cut short"
 _TOO_LARGE = "unread:answer is too large to learn from"
 
 
@@ -48,17 +55,21 @@ class Answers:
             return None
         if response.status_code < 200 and response.status_code != 101:
             # mitmproxy takes an interim answer for the final one; what follows must answer no other request (HT-19).
-            response.status_code = 502
-            response.headers = http.Headers([(b"Content-Length", b"0"), (b"Connection", b"close")])
+            _empty(response)
         if not flow.request.is_http2 and (found.closes or self._edge.is_retiring(flow.client_conn.id)):
             response.headers["connection"] = "close"
-        response.stream = True
+        response.stream = response.stream or True
         if not found.forwarded:
             _expire(flow, found)
             return None
         if self._is_late(found):
             self._witness.blocked(found.verdict.drill, "answer of a side already left")
             flow.kill()
+            return None
+        if headers.can_split((response.data.reason, *chain.from_iterable(response.headers.fields))):
+            # HTTP/2 carries line breaks in fields, and lenient clients end a line at a bare CR (RFC 9110 5.5).
+            self._witness.blocked(found.verdict.drill, _SPLITS)
+            _empty(response)
             return None
         return self._clean(flow, found)
 
@@ -103,12 +114,22 @@ class Answers:
         return guarded
 
     def _guarded(self, pipe: rewrite.Pipe, found: Passage) -> Piped:
+        failed: Bomb | Broken | None = None
+
         def run(chunk: bytes) -> list[bytes]:
+            nonlocal failed
+            if failed is not None:
+                raise failed  # the end of the sandbox's connection is told even of an answer that was cut
             try:
-                return list(pipe(chunk))
+                given = pipe(chunk)
             except (Bomb, Broken) as error:
+                failed = error
                 self._witness.blocked(found.verdict.drill, f"answer: {error}")
                 raise  # what was sent is incomplete, and ends as such: the connection is cut
+            reason = pipe.unread or (_CUT_SHORT if pipe.truncated else None)
+            if reason and not chunk:
+                self._witness.count(found.verdict.drill, f"unread:{reason}")
+            return given
 
         return run
 
@@ -190,17 +211,32 @@ class Answers:
         else:
             learned = learn(raw, plain, rules=world.rules)
         if found.pipe is not None:
-            body = b"".join((*found.pipe(body), *found.pipe(b"")))
+            try:
+                body = b"".join((*found.pipe(body), *found.pipe(b"")))
+            except (Bomb, Broken) as error:  # counted by the pipe
+                flow.response = refusal(502, f"answer: {error}", found.verdict.drill)
+                return None
         response.raw_content = body
-        response.headers.pop("transfer-encoding", None)
-        response.headers["content-length"] = str(len(body))
+        kept = [field for field in response.headers.fields if field[0].lower() not in _FRAMING]
+        response.headers.fields = (*kept, (b"Content-Length", b"%d" % len(body)))
         return self._keep(found, lambda pocket: pocket.with_learned(learned)) if learned else None
 
     def error(self, flow: http.HTTPFlow) -> None:
         self._edge.land(flow)
+        found, said = passage.of(flow), flow.error.msg if flow.error is not None else ""
+        if found is not None and found.verdict.kind is not Kind.BLOCK and said.startswith(OURS):
+            self._witness.blocked(found.verdict.drill, said.removeprefix(OURS))
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         self._edge.land(flow)
+
+
+def _empty(response: http.Response) -> None:
+    """Make an answer one that says nothing, after which its connection ends."""
+    response.status_code = 502
+    response.reason = "Bad Gateway"
+    response.headers = http.Headers([(b"Content-Length", b"0"), (b"Connection", b"close")])
+    response.stream = lambda chunk: []
 
 
 def _has_body(flow: http.HTTPFlow) -> bool:

@@ -45,6 +45,7 @@ _SLICE = 16 * _KIB  # of WebSocket bytes read at once: deflated, it grows a thou
 _BLANK = re.compile(rb"(?:\r?\n)+")  # lines before a request (RFC 9112 2.2); mitmproxy drops one for each read
 _HEAD_END = re.compile(rb"\n\r?\n")
 
+OURS = "HMS-ESR: "  # before the reasons of errors that are made here
 HEAD_TOO_LONG = "request head is too long"
 CHUNK_TOO_LONG = "chunk head or trailer is too long"
 
@@ -121,7 +122,7 @@ class BoundedStream(HttpStream):
         status, reason = 413, f"a request body that has to be read whole is larger than {most_read(self.flow)} bytes"
         if self.flow.response is not None and is_refused(self.flow):
             status, reason = self.flow.response.status_code, "blocked, and its body is too large to be read for nothing"
-        yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, f"HMS-ESR: {reason}", status))
+        yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, OURS + reason, status))
         self.client_state = self.state_errored
 
     def state_consume_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
@@ -132,7 +133,7 @@ class BoundedStream(HttpStream):
                 yield from self._let_go(found)
         elif len(self.response_body_buf) > MOST_BODY:
             self.response_body_buf.clear()
-            reason = f"HMS-ESR: an answer that has to be read whole is larger than {MOST_BODY} bytes"
+            reason = f"{OURS}an answer that has to be read whole is larger than {MOST_BODY} bytes"
             yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, reason, 502))
             yield SendHttp(RequestProtocolError(self.stream_id, reason, 502), self.context.server)
             self.client_state = self.state_errored

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from switchboard.seal import Broken, Seal
 
 _STATE = "mock-state"
 _STATE_TTL_S = 2 * 86_400
-_MOST_TRIES = 16
+_MOST_TRIES = 1_000  # one request of each worker at a time: somebody's succeeds each time
 _MOST_PENDING = 10_000
 _HTTPS_ONLY = 5  # the rung whose redirect is a mock of our own
 
@@ -51,6 +52,7 @@ class Mocks:
         self._store = store
         self._seal = seal
         self._files = files
+        self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by drill
         self.swallowed: deque[tuple[str, str, bytes]] = deque()  # drill, id, entry
 
     def begin(self, flow: http.HTTPFlow, found: Passage) -> Awaitable[None] | None:
@@ -101,15 +103,18 @@ class Mocks:
         place = f"{drill}/{_STATE}".encode()
         if self._store is None:
             return self._rendered(flow, found, mock, state={})
-        (stored,) = await self._store.read_jars(drill, [_STATE])
-        for _ in range(_MOST_TRIES):
-            rendered = self._rendered(flow, found, mock, state=self._opened(stored, place))
-            if rendered.state_after is None:
-                return rendered
-            sealed = self._seal.close(orjson.dumps(dict(rendered.state_after)), place=place)
-            outcome, stored = await self._store.write_jar(drill, _STATE, sealed, expected=stored, ttl_s=_STATE_TTL_S)
-            if outcome is not Written.CONFLICT:
-                return rendered
+        async with self._changing[drill]:
+            (stored,) = await self._store.read_jars(drill, [_STATE])
+            for _ in range(_MOST_TRIES):
+                rendered = self._rendered(flow, found, mock, state=self._opened(stored, place))
+                if rendered.state_after is None:
+                    return rendered
+                sealed = self._seal.close(orjson.dumps(dict(rendered.state_after)), place=place)
+                outcome, stored = await self._store.write_jar(
+                    drill, _STATE, sealed, expected=stored, ttl_s=_STATE_TTL_S
+                )
+                if outcome is not Written.CONFLICT:
+                    return rendered
         raise EsrError("a mock's state changes faster than it can be written", code="mock_state")
 
     def _opened(self, stored: bytes | None, place: bytes) -> Mapping[str, Any]:

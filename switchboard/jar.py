@@ -8,6 +8,7 @@ switchboard does what a browser would do with them (RFC 6265bis). URLs are produ
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -23,6 +24,9 @@ MOST_BYTES = 128 * 1024
 
 _VERSION = 1
 _RENEWED_S = 60.0  # setting the same cookie again sooner than this changes nothing
+_MOST_REPEATED = 8
+# A cookie that means the same whatever the path and the time of the answer that sets it.
+_PLAIN = re.compile(rb"[^;]*(?:; ?(?:path=/|httponly|secure|samesite=[a-z]+))*", re.IGNORECASE)
 Identity = tuple[bytes, str, bool, str]
 
 
@@ -32,6 +36,7 @@ class Jar:
 
     cookies: tuple[Cookie, ...] = ()
     _by_domain: Mapping[str, tuple[Cookie, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _repeated: dict[object, float] = field(default_factory=dict, repr=False, compare=False)  # what changes nothing
 
     @staticmethod
     def empty() -> Jar:
@@ -63,7 +68,11 @@ class Jar:
         """Return the jar after an answer from `url` with these Set-Cookie values; the same one if nothing changes."""
         if not set_cookie:
             return self
-        place, inner = parse_place(url), parse_place(upstream) if upstream is not None else None
+        place = parse_place(url)
+        same = (place.secure, place.host, reach, *set_cookie)
+        if now < self._repeated.get(same, 0.0):
+            return self  # many servers set their session cookie with every answer
+        inner = parse_place(upstream) if upstream is not None else None
         kept = {cookie.identity: cookie for cookie in self.cookies}
         for line in set_cookie:
             cookie = parse_set_cookie(line, place, now=now, upstream=inner)
@@ -72,7 +81,18 @@ class Jar:
             if not (cookie.secure or place.secure or not _is_shadowed(cookie, kept.values())):
                 continue
             _put(kept, cookie, now)
-        return self._with(kept, now)
+        stored = self._with(kept, now)
+        if stored is self and all(map(_is_plain, set_cookie)):
+            self._repeat(same)
+        return stored
+
+    def _repeat(self, same: object) -> None:
+        """Remember what changes nothing, for as long as no cookie here is renewed or gone."""
+        if len(self._repeated) >= _MOST_REPEATED:
+            self._repeated.clear()
+        ends = (cookie.expires for cookie in self.cookies if cookie.expires is not None)
+        renewals = (cookie.stored + _RENEWED_S for cookie in self.cookies)
+        self._repeated[same] = min((*ends, *renewals), default=0.0)
 
     def _with(self, kept: dict[Identity, Cookie], now: float) -> Jar:
         live = [cookie for cookie in kept.values() if not cookie.is_gone(now)]
@@ -177,6 +197,10 @@ def _is_shadowed(cookie: Cookie, others: Iterable[Cookie]) -> bool:
         and path_matches(cookie.path, other.path)
         for other in others
     )
+
+
+def _is_plain(line: bytes) -> bool:
+    return _PLAIN.fullmatch(line) is not None and b"path=/" in line.lower()
 
 
 def _is_same(one: Cookie, other: Cookie) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from switchboard.credential_body import body_kind, content_type
 from switchboard.credential_rules import Rule, Rules
@@ -11,6 +12,7 @@ from switchboard.json_spans import NotJson, parse_pointer, read_json
 from switchboard.twins import fold, twin_flaw
 
 _FORGOTTEN = ""
+_steps = lru_cache(parse_pointer)  # of rules, never of what comes from outside
 
 
 class _Answer:
@@ -58,13 +60,18 @@ def _issued(rule: Rule, answer: _Answer) -> str | None:
     where = rule.learn
     assert where is not None
     if where.cookie is not None:
-        return answer.cookies.get(fold(where.cookie))
+        return answer.cookies.get(fold(where.cookie)) if answer.cookies else None
     if where.header is not None:
-        found = answer.headers.get(canonical(where.header.encode()))
+        found = answer.headers.get(_header(where.header))
     else:
-        value = _at(answer.document, parse_pointer(where.pointer or "")) if answer.document is not None else None
+        value = _at(answer.document, _steps(where.pointer or "")) if answer.document is not None else None
         found = value if isinstance(value, str) else None
     return _bare(found, rule)
+
+
+@lru_cache
+def _header(name: str) -> bytes:
+    return canonical(name.encode())
 
 
 def _bare(text: str | None, rule: Rule) -> str | None:

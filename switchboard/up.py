@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from switchboard import redis_server
 from switchboard.admin_auth import ensure_token
-from switchboard.errors import EsrError, Unavailable
+from switchboard.errors import BadInput, EsrError, Unavailable
 from switchboard.estate import Estate, Listener, Listeners
 from switchboard.ports import chosen
 from switchboard.roles import Place, opened_store, worker_count
@@ -214,8 +214,10 @@ async def _ready_nodes(store: Store) -> set[str]:
 
 def _check_children(supervisor: Supervisor) -> None:
     for child in supervisor.children:
-        if child.process is not None and child.process.returncode is not None:
-            raise Unavailable(f"{child.name} ended at start with code {child.process.returncode}; see above")
+        code = child.process.returncode if child.process is not None else None
+        if code is not None:
+            told = f"{child.name} ended at start with code {code}; see above"
+            raise BadInput(told) if code == BadInput.exit_code else Unavailable(told)
 
 
 async def _answers(admin: Listener) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import wsproto
 import wsproto.events
+from wsproto.extensions import PerMessageDeflate
 
 _MOST = 64 * 1024
 
@@ -61,6 +62,13 @@ def echo(request: Received) -> Reply:
     return reply(b'{"ok": true}', fields="Content-Type: application/json\r\n")
 
 
+def web_socket(side: wsproto.ConnectionType, *, packs: bool) -> wsproto.connection.Connection:
+    """Return one end of a WebSocket that has been accepted, with what was agreed on (RFC 7692)."""
+    deflate = PerMessageDeflate()
+    deflate.finalize("permessage-deflate")
+    return wsproto.connection.Connection(side, extensions=[deflate] if packs else [])
+
+
 @dataclass(slots=True)
 class Origin:
     """`wire` is all that came, with WebSocket messages unmasked; `answer` says what a request gets.
@@ -88,9 +96,10 @@ class Origin:
         try:
             while (request := await wire.request(writer)) is not None:
                 self.requests.append(request)
-                await _send(writer, self.answer(request))
+                answer = self.answer(request)
+                await _send(writer, answer)
                 if request.header("upgrade").lower() == "websocket":
-                    await self._talk(request, wire, writer)
+                    await self._talk(wire, writer, packs=isinstance(answer, bytes) and b"permessage-deflate" in answer)
                     return
         except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, Hangup):
             pass
@@ -99,9 +108,9 @@ class Origin:
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
 
-    async def _talk(self, request: Received, wire: _Wire, writer: asyncio.StreamWriter) -> None:
+    async def _talk(self, wire: _Wire, writer: asyncio.StreamWriter, *, packs: bool) -> None:
         """Speak WebSocket after an answer that accepted it."""
-        server, parts = wsproto.connection.Connection(wsproto.ConnectionType.SERVER), list[str | bytes]()
+        server, parts = web_socket(wsproto.ConnectionType.SERVER, packs=packs), list[str | bytes]()
         while data := await wire.some():
             server.receive_data(data)
             for event in server.events():
@@ -110,6 +119,8 @@ class Origin:
                     if event.message_finished:
                         writer.write(server.send(wsproto.events.Message(self._hear(parts))))
                         parts.clear()
+                elif isinstance(event, wsproto.events.Ping):
+                    writer.write(server.send(event.response()))
                 elif isinstance(event, wsproto.events.CloseConnection):
                     writer.write(server.send(event.response()))
                     await writer.drain()

@@ -25,7 +25,8 @@ def message(data: bytes) -> bytes:
 
 @dataclass(slots=True)
 class RemoteCalls:
-    """`/x/Unary` answers a whole request, `/x/Both` every piece at once, `/x/Fails` with trailers only.
+    """`/x/Unary` answers a whole request, `/x/Both` every piece at once, `/x/Fails` with trailers only,
+    `/x/Splits` with a line break in a field.
 
     `heads` are the requests' fields, `data` all that came in bodies, `trailers` what came after them.
     """
@@ -58,7 +59,8 @@ class RemoteCalls:
                 fields = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "5")]
                 state.send_headers(event.stream_id, [*fields, ("grpc-message", "no such thing")], end_stream=True)
             else:
-                head = [(":status", "200"), ("content-type", "application/grpc"), ("x-initial", "metadata")]
+                initial = "metadata\r\nSet-Cookie: session=evil" if path.endswith("/Splits") else "metadata"
+                head = [(":status", "200"), ("content-type", "application/grpc"), ("x-initial", initial)]
                 state.send_headers(event.stream_id, head)
         elif isinstance(event, h2.events.DataReceived):
             self.data += event.data

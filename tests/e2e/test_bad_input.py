@@ -72,6 +72,13 @@ ESTATES = {
         SOUND.replace('to: "http://127.0.2.1:8080"', 'to: "http://api.cms.example"'),
         ("targets.staging.routes[0].to", "http://api.cms.example"),
     ),
+    "a twin that would end its line": (
+        SOUND.replace(
+            "    routes:",
+            '    credentials: [{in: header, name: X-Api-Key, twin: {value: "s3cret\\r\\nHost: x"}}]\n    routes:',
+        ),
+        ("targets.staging.credentials[0].twin.value", "it holds a control character"),
+    ),
 }
 
 
@@ -84,6 +91,22 @@ def test_a_bad_estate_is_refused_with_line_key_and_value(folder: Path, case: str
     assert code == 2
     for part in expected:
         assert part in said
+    assert "s3cret" not in said
+    assert left_running(folder) == []
+
+
+@pytest.mark.parametrize("place", ["file", "env"])
+def test_a_twin_from_elsewhere_that_would_end_its_line_is_refused(
+    folder: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "twin").write_text("s3cret\rHost: x")
+    monkeypatch.setenv("TWIN", "s3cret\r\nHost: x")
+    where = "twin" if place == "file" else "TWIN"
+    rule = f"    credentials: [{{in: header, name: X-Api-Key, twin: {{{place}: {where}}}}}]\n    routes:"
+    (folder / "switchboard.yml").write_text(SOUND.replace("    routes:", rule))
+    code, said = esr(folder, "up")
+    assert (code, "s3cret" in said) == (2, False)
+    assert "holds control characters; one line of text was expected" in said
     assert left_running(folder) == []
 
 

@@ -127,3 +127,17 @@ async def test_a_target_that_does_not_speak_http_2_after_all_hears_nothing(tmp_p
             assert answer.status == 0
             assert bytes(server.wire) == b""
             assert found.worker.witness.totals["fault:tls_established_server"] == 1
+
+
+@pytest.mark.parametrize("alpn", ["http/1.1", "h2"])
+async def test_a_line_break_that_http_2_carries_becomes_no_field(scene: tuple[Stage, RemoteCalls], alpn: str) -> None:
+    found, _ = scene
+    async with asyncio.timeout(5):
+        if alpn == "h2":
+            async with client(found) as two:
+                answer = await two.ask(head("POST", API, "/x/Splits", *CALL), b"")
+        else:
+            async with asking.tls(found, API, steered=True) as line:
+                answer = await line.ask(f"POST /x/Splits HTTP/1.1\r\nHost: {API}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert answer.status in (0, 502)
+    assert "evil" not in str(answer)

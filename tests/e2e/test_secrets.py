@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -20,6 +22,7 @@ from tests.e2e.asking import Answer
 from tests.e2e.border import MEMBERS, WWW, Border, border, border_estate
 from tests.e2e.origin import Received, Reply, chunk, reply
 from tests.e2e.planted import Planted, greetings, header_secrets, needles, planted
+from tests.e2e.real import Real, real
 from tests.e2e.stage import MEMBER
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -268,3 +271,33 @@ async def test_an_exposed_cookie_lives_no_longer_than_the_drill(drill: Border) -
     answer = await ask(drill, get("/page", "User-Agent: expiry\r\n"))
     (line,) = [value for name, value in answer.fields if name.lower() == "set-cookie"]
     assert line.startswith("esr-XSRF-TOKEN=x; Path=/; Max-Age=0")  # the drill of these tests is long overdue
+
+
+TWO_WORKERS = """
+    credentials:
+      - {in: header, name: Authorization, scheme: Bearer, twin: learned, learn: {pointer: /access_token}}
+"""
+
+
+async def test_what_one_worker_learns_every_other_knows_at_once() -> None:
+    with tempfile.TemporaryDirectory(prefix="esr-") as folder:
+        async with real(Path(folder), target=TWO_WORKERS, workers=2) as scene:
+            for turn in range(12):
+                token = json.dumps({"access_token": f"sandbox-token-{turn}"}).encode()
+                cookie = f"{JSON}Set-Cookie: session=sandbox-cookie-{turn}\r\n"
+                scene.sandbox.answer = lambda request, token=token, cookie=cookie: reply(token, fields=cookie)  # type: ignore[misc]
+                await at_any(scene, "/login")
+                scene.sandbox.clear()
+                scene.sandbox.answer = lambda request: reply(b"{}", fields=JSON)
+                for _ in range(8):
+                    await at_any(scene, "/page")
+                got = {(r.header("authorization"), r.header("cookie")) for r in scene.sandbox.requests}
+                assert got == {(f"Bearer sandbox-token-{turn}", f"session=sandbox-cookie-{turn}")}
+            assert b"prod-" not in scene.sandbox.wire
+
+
+async def at_any(scene: Real, path: str) -> None:
+    """Ask over a connection of its own, which any worker may get."""
+    async with asyncio.timeout(5), asking.line(scene.port) as line:
+        answer = await line.ask(get(path, "Authorization: Bearer prod-token\r\nCookie: session=prod-cookie\r\n"))
+    assert answer.status == 200

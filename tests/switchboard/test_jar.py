@@ -328,3 +328,34 @@ def test_without_it_address_agent_and_login_tell_clients_apart(one: Any, two: An
 @given(st.text(min_size=1, max_size=8), st.text(max_size=8))
 def test_a_client_cannot_name_itself_like_a_drill_cookie(visitor: str, agent: str) -> None:
     assert jar_key(client="", user_agent=agent, visitor=visitor) != jar_key(client=visitor, user_agent=agent)
+
+
+LINES = [
+    b"a=1; Path=/",
+    b"a=2; path=/; HttpOnly",
+    b"a=; Max-Age=0",
+    b"b=1",
+    b"b=1; Path=/",
+    b"c=1; Path=/; Max-Age=90",
+    b"path=/",
+]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(LINES), max_size=2),
+            st.sampled_from(["http://www.cms.example/", "https://www.cms.example/x/y", "http://api.cms.example/x/y"]),
+            st.sampled_from([0, 1, 30, 59, 61]),
+            st.sampled_from(list(Reach)),
+        ),
+        max_size=20,
+    )
+)
+def test_a_jar_that_remembers_what_changes_nothing_holds_what_one_without_memory_does(plan: Any) -> None:
+    jar, now = Jar.empty(), 1_700_000_000.0
+    for lines, url, later, reach in plan:
+        now += later
+        fresh = Jar.of(jar.cookies)
+        jar = jar.store(lines, url=url, now=now, reach=reach)
+        assert jar == fresh.store(lines, url=url, now=now, reach=reach)
