@@ -14,7 +14,7 @@ from addons.bounds import OURS
 from addons.current import Current
 from addons.edge import Edge
 from addons.passage import Passage
-from addons.replies import refusal
+from addons.replies import refusal, void
 from addons.witness import Witness
 from switchboard import headers, rewrite
 from switchboard.banner import banner_html
@@ -55,7 +55,7 @@ class Answers:
             return None
         if response.status_code < 200 and response.status_code != 101:
             # mitmproxy takes an interim answer for the final one; what follows must answer no other request (HT-19).
-            _empty(response)
+            void(response)
         if not flow.request.is_http2 and (found.closes or self._edge.is_retiring(flow.client_conn.id)):
             response.headers["connection"] = "close"
         response.stream = response.stream or True
@@ -69,7 +69,7 @@ class Answers:
         if headers.can_split((response.data.reason, *chain.from_iterable(response.headers.fields))):
             # HTTP/2 carries line breaks in fields, and lenient clients end a line at a bare CR (RFC 9110 5.5).
             self._witness.blocked(found.verdict.drill, _SPLITS)
-            _empty(response)
+            void(response)
             return None
         return self._clean(flow, found)
 
@@ -229,14 +229,6 @@ class Answers:
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         self._edge.land(flow)
-
-
-def _empty(response: http.Response) -> None:
-    """Make an answer one that says nothing, after which its connection ends."""
-    response.status_code = 502
-    response.reason = "Bad Gateway"
-    response.headers = http.Headers([(b"Content-Length", b"0"), (b"Connection", b"close")])
-    response.stream = lambda chunk: []
 
 
 def _has_body(flow: http.HTTPFlow) -> bool:

@@ -17,6 +17,13 @@ def refusal(status: int, reason: str, drill: str | None) -> http.Response:
     return http.Response.make(status, f"HMS-ESR: blocked: {reason}\n".encode(), fields)
 
 
+def void(response: http.Response) -> None:
+    """Make an answer that must not be read one that says nothing, after which its connection ends."""
+    response.status_code, response.reason = 502, "Bad Gateway"
+    response.headers = http.Headers([(b"Content-Length", b"0"), (b"Connection", b"close")])
+    response.stream = lambda chunk: []
+
+
 def lead(request: http.Request, scheme: str, *, host: str, port: int) -> None:
     """Set where a request is dialled without touching its Host."""
     request.data.scheme = scheme.encode()
